@@ -1,0 +1,147 @@
+//! The operator's file, `broker.toml`: every key optional.
+//!
+//! Authority comes from here and from the environment alone. No tool call can widen what this says. An unknown key is
+//! an error with a suggestion, because a misspelt limit that is silently ignored is no limit.
+
+mod load;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use url::Url;
+
+pub use load::{ENV_FILE, load};
+
+/// All of the operator's file.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Whether a login opens the browser.
+    pub browser: Browser,
+    /// Folders of provider components. Naming one here is the operator's approval of what lies in it.
+    pub plugins: Vec<PathBuf>,
+    /// Where the browser comes back to.
+    pub callback: Callback,
+    /// Caps.
+    pub policy: Policy,
+    /// What the one door out lets through.
+    pub egress: Egress,
+    /// `[providers.NAME]`.
+    pub providers: BTreeMap<String, Provider>,
+}
+
+/// Whether a login opens the browser.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Browser {
+    /// The person's own browser is opened.
+    #[default]
+    Open,
+    /// The URL is only told.
+    None,
+}
+
+/// `[callback]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Callback {
+    /// The redirect URI that OAuth clients are registered with: `http`, a loopback host, a port, a path.
+    pub url: Url,
+}
+
+impl Default for Callback {
+    fn default() -> Self {
+        #[expect(clippy::expect_used, reason = "a constant that a test parses")]
+        Self { url: Url::parse(DEFAULT_CALLBACK).expect("the default callback is a URL") }
+    }
+}
+
+/// The predecessor's redirect URI: existing registrations keep working.
+pub const DEFAULT_CALLBACK: &str = "http://localhost:9876/oauth/callback";
+
+/// `[policy]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// Narrows every provider's own cap on lifetimes.
+    pub max_ttl_seconds: Option<u64>,
+}
+
+/// `[egress]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Egress {
+    /// A PEM file of certificate authorities to trust besides the platform's.
+    pub extra_roots: Option<PathBuf>,
+    /// `"host:port" = "address:port"`: where a name is to be found, whatever DNS says. A loopback address is permitted
+    /// for that name thereby.
+    pub resolve: BTreeMap<String, SocketAddr>,
+    /// Loopback addresses that may be connected to, plain http included.
+    pub allow_loopback: Vec<SocketAddr>,
+    /// Private networks that may be connected to, as `10.1.2.0/24`.
+    pub allow_private: Vec<String>,
+    /// An http proxy for everything that is not loopback. The environment's proxy variables are never read.
+    pub proxy: Option<Url>,
+}
+
+/// `[providers.NAME]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Provider {
+    /// The most an agent may ask for. Not set: any scope.
+    pub scopes: Option<Vec<String>>,
+    /// Whether the OAuth client's registration takes any loopback port.
+    pub loopback_port: LoopbackPort,
+    /// A component of a team's own, for a name that is not embedded.
+    pub component: Option<PathBuf>,
+    /// Everything else: the provider's settings, by the names its descriptor gives them.
+    #[serde(flatten)]
+    pub settings: BTreeMap<String, Source>,
+}
+
+/// Which port a callback may use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LoopbackPort {
+    /// The configured one, or the login fails.
+    #[default]
+    Exact,
+    /// Another one where the configured one is taken.
+    Any,
+}
+
+/// Where a setting's value comes from.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Source {
+    /// Written into the file.
+    Text(String),
+    /// From somewhere else.
+    Elsewhere(Elsewhere),
+}
+
+/// A place other than the file for a setting's value.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum Elsewhere {
+    /// An environment variable.
+    Env(String),
+    /// A file's content, without the final line break.
+    File(PathBuf),
+    /// What a command prints, without the final line break. Not run through a shell.
+    Command(Vec<String>),
+    /// A secret in the vault.
+    Secret(String),
+}
+
+/// Not derived: a client secret may be written into the file.
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(_) => f.write_str("[text]"),
+            Self::Elsewhere(place) => place.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The MCP Credentials Broker: an AI agent asks it, over MCP, for a credential; a person signs in with the provider in
+//! a browser; the agent gets a short-lived *reference*, and the credential itself goes only where it is spent.
+//!
+//! The map of the house. Arrows go down only.
+//!
+//! | room | what it is |
+//! |---|---|
+//! | [`cli`] | the face to people: one file a command |
+//! | [`mcp`] | the face to agents: tools and transport. Translates; decides nothing |
+//! | [`broker`] | the heart: secrets, references, flows, refresh, minting. Knows no MCP, no wasmtime |
+//! | [`callback`] | the loopback listener that a browser comes back to, and its pages |
+//! | [`vault`] | where secrets rest |
+//! | [`providers`] | which components there are, and what the operator set for each |
+//! | [`sandbox`] | the only place that names wasmtime: engine, limits, bindings, one call |
+//! | [`egress`] | the only place that opens outbound connections: rule, resolve, address, client |
+//! | [`rehearsal`] | a small authorization server on loopback, for `demo` |
+//! | [`audit`], [`telemetry`] | what is written down, on standard error |
+//! | [`descriptor`] | what a component says of itself: the table that the operator reads |
+//! | [`config`], [`secret`], [`error`] | the ground |
+
+pub mod audit;
+pub mod broker;
+pub mod callback;
+pub mod cli;
+pub mod config;
+pub mod descriptor;
+pub mod egress;
+pub mod error;
+pub mod mcp;
+pub mod providers;
+pub mod rehearsal;
+pub mod sandbox;
+pub mod secret;
+pub mod telemetry;
+pub mod vault;

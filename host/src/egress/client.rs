@@ -34,7 +34,16 @@ pub(super) enum Way {
 /// Sends the request and reads the answer up to its limit.
 pub(super) async fn exchange(tls: ClientConfig, way: Way, target: &Target, mut request: Outgoing) -> Result<Incoming, Failure> {
     let limit = request.limit;
-    let explain = |error: reqwest::Error| explain(&error, target);
+    let proxy = match &way {
+        Way::Proxy(proxy) => proxy.host_str().map(|host| format!("{host}:{}", proxy.port_or_known_default().unwrap_or(80))),
+        Way::Literal | Way::Pinned(_) => None,
+    };
+    let explain = |error: reqwest::Error| match (explain(&error, target), &proxy) {
+        (Failure::Unreachable { target, reason }, Some(proxy)) => {
+            Failure::Unreachable { target, reason: format!("{reason}, through the proxy {proxy}") }
+        }
+        (failure, _) => failure,
+    };
     if let Way::Pinned(_) = way {
         // A port in the URL would win over the one that was pinned: `Host` keeps it, the connection must not see it.
         let authority = request.url.port().map_or_else(|| target.host.clone(), |_| target.to_string());

@@ -61,7 +61,9 @@ impl fmt::Display for Refusal {
             Self::Name(target, address, class) => {
                 write!(f, "The name of {target} leads to {address}, which is {}.", class.describe())
             }
-            Self::Header(target, name) => write!(f, "The request for {target} sets the header {name}, which the broker sets itself."),
+            Self::Header(target, name) => {
+                write!(f, "The request for {target} sets the header {name}, which the broker sets itself.")
+            }
         }
     }
 }
@@ -88,7 +90,9 @@ impl Refusal {
                 let bits = if address.is_ipv4() { 32 } else { 128 };
                 format!("If that server is meant, add to broker.toml: [egress] allow_private = [\"{address}/{bits}\"]")
             }
-            Self::Address(..) | Self::Name(..) => "No setting allows such an address; use the server's own name or address.".to_owned(),
+            Self::Address(..) | Self::Name(..) => {
+                "No setting allows such an address; use the server's own name or address.".to_owned()
+            }
             Self::Header(..) => "Leave the header out.".to_owned(),
         }
     }
@@ -217,9 +221,11 @@ impl From<Failure> for Error {
                  extra_roots = \"/path/to/ca.pem\"",
             ),
             Failure::Timeout { .. } => Self::new(Code::Unavailable, message, "Try again later."),
-            Failure::TooLarge { .. } => {
-                Self::new(Code::Limit, message, "The address is probably not the endpoint that is meant: check the provider's settings.")
-            }
+            Failure::TooLarge { .. } => Self::new(
+                Code::Limit,
+                message,
+                "The address is probably not the endpoint that is meant: check the provider's settings.",
+            ),
         }
     }
 }

@@ -37,8 +37,7 @@ pub(super) fn read(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
 pub(super) fn tls(extra: Vec<CertificateDer<'static>>) -> Result<ClientConfig, Failure> {
     let no_roots = |error: rustls::Error| Failure::NoRoots { reason: foreign(&error.to_string()) };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier =
-        rustls_platform_verifier::Verifier::new_with_extra_roots(extra, Arc::clone(&provider)).map_err(no_roots)?;
+    let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(extra, Arc::clone(&provider)).map_err(no_roots)?;
     Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(no_roots)?

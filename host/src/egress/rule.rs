@@ -115,7 +115,9 @@ impl Rules {
         if name == "localhost" || name.ends_with(".localhost") {
             let listed = self.loopback.iter().find(|listed| name == "localhost" && listed.port() == target.port);
             let here = IpAddr::from([127, 0, 0, 1]);
-            return listed.map(|address| Route::Pinned(*address)).ok_or_else(|| Refusal::Name(target.clone(), here, Class::Loopback));
+            return listed
+                .map(|address| Route::Pinned(*address))
+                .ok_or_else(|| Refusal::Name(target.clone(), here, Class::Loopback));
         }
         Ok(self.proxy.clone().map_or_else(|| Route::Lookup(name.to_owned()), Route::Proxy))
     }

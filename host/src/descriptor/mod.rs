@@ -3,6 +3,7 @@
 //! These types are the published JSON format (`wit/descriptor.schema.json` is made from them). A descriptor is checked
 //! once, when it is read; whoever holds a [`Descriptor`] holds one whose templates, slots and names make sense.
 
+pub mod settings;
 pub mod template;
 
 use std::collections::{BTreeMap, BTreeSet};

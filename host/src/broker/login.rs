@@ -236,7 +236,7 @@ fn cancelled() -> Error {
 
 fn open(url: &Url) -> bool {
     match crate::browser::open(url) {
-        Ok(()) => true,
+        Ok(_) => true,
         Err(error) => {
             tracing::warn!("no browser was opened: {error}");
             false

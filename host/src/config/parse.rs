@@ -16,7 +16,7 @@ pub(super) fn parse(file: &Path, text: &str, folder: &Path, home: Option<&Path>)
     let mut root = Document { file, text }.parse()?;
     let folders = |item: Item<'_>| item.list(|text| paths.read(text), "a list of folders", "plugins = [\"~/plugins\"]");
     let config = Config {
-        browser: optional(&mut root, "browser", browser)?.unwrap_or_default(),
+        browser: optional(&mut root, "browser", |item| browser(&item))?.unwrap_or_default(),
         plugins: optional(&mut root, "plugins", folders)?.unwrap_or_default(),
         callback: callback(root.section("callback")?)?,
         policy: policy(root.section("policy")?)?,
@@ -50,7 +50,7 @@ pub(super) fn expand(path: &Path, home: Option<&Path>) -> PathBuf {
     }
 }
 
-fn browser(item: Item<'_>) -> Result<Browser> {
+fn browser(item: &Item<'_>) -> Result<Browser> {
     let read = |text: &str| match text {
         "open" => Some(Browser::Open),
         "none" => Some(Browser::None),
@@ -118,8 +118,9 @@ fn resolve(item: Item<'_>) -> Result<BTreeMap<String, SocketAddr>> {
 
 fn providers(section: Section<'_>, paths: &Paths<'_>) -> Result<BTreeMap<String, Provider>> {
     let provider = |(name, item): (String, Item<'_>)| {
-        let form = format!("[providers.{name}], with its keys on the lines below");
-        Ok((name, provider(item.table("a table", &form)?, paths)?))
+        let header = format!("[providers.{}]", name.escape_debug());
+        let table = item.table("a table", &format!("{header}, with its keys on the lines below"))?;
+        Ok((name, provider(table.named(header), paths)?))
     };
     section.rest().into_iter().map(provider).collect()
 }

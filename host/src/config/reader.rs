@@ -56,12 +56,15 @@ impl<'a> Section<'a> {
     /// The table under a key of the file; an empty one where there is none.
     pub(super) fn section(&mut self, key: &'static str) -> Result<Self> {
         let name = format!("[{key}]");
-        let mut section = match self.take(key) {
-            Some(item) => item.table("a table", &format!("{name}, with its keys on the lines below"))?,
-            None => Self { document: self.document, name: String::new(), table: DeTable::new(), known: Vec::new() },
-        };
-        section.name = name;
-        Ok(section)
+        match self.take(key) {
+            Some(item) => Ok(item.table("a table", &format!("{name}, with its keys on the lines below"))?.named(name)),
+            None => Ok(Self { document: self.document, name, table: DeTable::new(), known: Vec::new() }),
+        }
+    }
+
+    /// The same table under the name that it has in the file.
+    pub(super) fn named(self, name: String) -> Self {
+        Self { name, ..self }
     }
 
     /// All that is left, for tables whose keys are not known here.

@@ -171,5 +171,5 @@ fn a_callback_is_a_loopback_url_that_can_be_listened_on() {
 #[test]
 fn a_secret_of_the_vault_is_refused_since_there_is_none() {
     let text = refused(2, "[providers.github]\nclient_secret = { secret = \"x\" }");
-    assert!(text.contains("needs a vault"), "{text}");
+    assert!(text.contains("[providers.github] client_secret secret needs a vault"), "{text}");
 }

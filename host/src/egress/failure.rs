@@ -113,7 +113,7 @@ impl From<Refusal> for Error {
 pub enum Failure {
     /// The rule says no; nothing was sent.
     Refused(Refusal),
-    /// The name has no address.
+    /// The name has no address, or nobody answered.
     Unresolved {
         /// Where the request was to go.
         target: Target,
@@ -170,7 +170,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(refusal) => refusal.fmt(f),
-            Self::Unresolved { target } => write!(f, "The name of {target} has no address."),
+            Self::Unresolved { target } => write!(f, "The name of {target} could not be resolved."),
             Self::Unreachable { target, reason } => write!(f, "{target} could not be reached: {reason}."),
             Self::Tls { target, reason } => write!(f, "The TLS connection with {target} failed: {reason}."),
             Self::NoRoots { reason } => write!(f, "There are no certificate authorities to check servers by: {reason}."),

@@ -65,6 +65,7 @@ async fn what_is_pinned_for_one_port_is_not_pinned_for_another_name_or_port() {
     let server = Server::tls(&authority, &["idp.invalid", "other.invalid"], ok()).await;
     let config = resolving(&authority, &["idp.invalid:443"], server.address);
     for url in ["https://idp.invalid:8443/", "https://other.invalid/", "https://sub.idp.invalid/"] {
+        // Asked of DNS, which knows no such name.
         assert!(matches!(send(&config, get(url)).await, Err(Failure::Unresolved { .. })), "{url}");
     }
     let port = server.address.port();
@@ -238,25 +239,27 @@ async fn loopback_and_what_the_operator_pins_go_past_the_proxy() {
     assert!(failure.to_string().contains(&format!("through the proxy {}", proxy.address)), "{failure}");
 }
 
-/// Variables cannot be set for one test of a process: the test runs itself again with them.
+/// Variables cannot be set for one test of a process, so the test program runs itself again for that test.
+fn run_with_variables(test: &str, variables: &[(&str, &str)]) {
+    let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+    again.args(["--exact", "--ignored", &format!("egress::tests::{test}")]);
+    let output = again.env_remove("NO_PROXY").env_remove("no_proxy").envs(variables.iter().copied()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
 #[test]
 fn proxy_variables_of_the_environment_are_not_looked_at() {
     let hostile = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     hostile.set_nonblocking(true).unwrap();
     let proxy = format!("http://{}", hostile.local_addr().unwrap());
-    let mut again = std::process::Command::new(std::env::current_exe().unwrap());
-    again.args(["--exact", "--include-ignored", "egress::tests::a_request_under_hostile_proxy_variables"]);
-    for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"] {
-        again.env(name, &proxy);
-    }
-    let output = again.env_remove("NO_PROXY").env_remove("no_proxy").output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"];
+    run_with_variables("a_request_under_hostile_proxy_variables", &names.map(|name| (name, proxy.as_str())));
     assert_eq!(hostile.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "somebody asked the proxy");
 }
 
 #[tokio::test]
-#[ignore = "run by proxy_variables_of_the_environment_are_not_looked_at, with variables set"]
+#[ignore = "run by proxy_variables_of_…, with variables set"]
 async fn a_request_under_hostile_proxy_variables() {
     let authority = Authority::new();
     let server = Server::tls(&authority, &["idp.invalid"], ok()).await;
@@ -264,6 +267,28 @@ async fn a_request_under_hostile_proxy_variables() {
     assert_eq!(send(&config, get("https://idp.invalid/")).await.unwrap().status, 200);
     let plain = Server::plain(ok()).await;
     assert_eq!(send(&listing(plain.address), get(&format!("http://{}/", plain.address))).await.unwrap().status, 200);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn without_certificate_authorities_https_says_what_to_install_and_everything_else_works() {
+    run_with_variables("requests_without_roots", &[("SSL_CERT_FILE", "/nonexistent"), ("SSL_CERT_DIR", "/nonexistent")]);
+}
+
+#[tokio::test]
+#[ignore = "run by without_certificate_authorities_…, with variables set"]
+async fn requests_without_roots() {
+    let authority = Authority::new();
+    let server = Server::tls(&authority, &["idp.invalid"], ok()).await;
+    let plain = Server::plain(ok()).await;
+    let mut config = resolving(&authority, &["idp.invalid:443"], server.address);
+    config.allow_loopback = vec![plain.address];
+    send(&config, get("https://idp.invalid/")).await.unwrap();
+    config.extra_roots = None;
+    send(&config, get(&format!("http://{}/", plain.address))).await.unwrap();
+    let failure = send(&config, get("https://idp.invalid/")).await.unwrap_err();
+    assert!(matches!(failure, Failure::NoRoots { .. }), "{failure}");
+    assert!(Error::from(failure).hint().contains("ca-certificates"));
 }
 
 #[test]

@@ -1,1 +1,41 @@
-fn main() {}
+//! What a developer runs besides cargo itself: `cargo xtask COMMAND`.
+//!
+//! | command | what it does |
+//! |---|---|
+//! | `wasm-toolchain` | makes this machine able to compile provider components |
+//! | `plugins` | rebuilds `plugins/`, the lock, the descriptor schema and the test components |
+//! | `plugins --check` | proves that what is committed is what the sources give |
+//! | `test` | sees to what the tests need, then runs all of them |
+
+mod component;
+mod digest;
+mod host;
+mod lock;
+mod needs;
+mod paths;
+mod plugins;
+mod run;
+mod test;
+mod toolchain;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  wasm-toolchain     make this machine able to compile provider components
+  plugins            rebuild plugins/, its lock, the descriptor schema and the test components
+  plugins --check    prove that what is committed is what the sources give
+  test               see to what the tests need, then run all of them";
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["wasm-toolchain"] => toolchain::install(),
+        ["plugins"] => plugins::refresh(),
+        ["plugins", "--check"] => plugins::check(),
+        ["test"] => test::run(),
+        _ => bail!("{USAGE}"),
+    }
+}

@@ -1,1 +1,68 @@
-//! To come.
+//! The face to people: one file a command. Decides nothing; what it does, the broker does.
+
+mod providers;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::{Code, Error};
+
+/// Gives AI agents credentials that they can use without seeing them: an MCP server over standard input and output.
+#[derive(Debug, Parser)]
+#[command(name = "mcp-credentials-broker", version, disable_help_subcommand = true)]
+struct Arguments {
+    /// The operator's file. Default: $MCP_CREDENTIALS_BROKER_CONFIG, else broker.toml in the configuration folder.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A folder of provider components; may be given more than once. Naming it approves what lies in it.
+    #[arg(long, global = true, value_name = "DIR")]
+    plugins: Vec<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Looks at provider components.
+    #[command(subcommand)]
+    Providers(providers::Command),
+}
+
+/// Reads the command line and does what it says.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match arguments.command {
+        None => Ok(()),
+        Some(Command::Providers(command)) => providers::run(command),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("Error: {}", error.message());
+            if !error.hint().is_empty() {
+                eprintln!("Hint: {}", error.hint());
+            }
+            ExitCode::from(exit_code(&error))
+        }
+    }
+}
+
+/// Exit codes by kind: 2 for what was typed or configured, 3 for what the operator does not allow, 4 for a login that
+/// is needed or failed, 5 for a provider or component at fault, 1 for the rest.
+fn exit_code(error: &Error) -> u8 {
+    match error.code() {
+        Code::InvalidArgument
+        | Code::InvalidTtl
+        | Code::InvalidConfiguration
+        | Code::UnknownProvider
+        | Code::UnknownSecret
+        | Code::NotConfigured => 2,
+        Code::NotAllowed | Code::Conflict | Code::Unsupported => 3,
+        Code::Denied | Code::Expired | Code::SignInAgain | Code::Cancelled => 4,
+        Code::Unavailable | Code::ProviderError | Code::ComponentFault | Code::ComponentRejected => 5,
+        _ => 1,
+    }
+}

@@ -3,6 +3,7 @@
 //! These types are the published JSON format (`wit/descriptor.schema.json` is made from them). A descriptor is checked
 //! once, when it is read; whoever holds a [`Descriptor`] holds one whose templates, slots and names make sense.
 
+pub mod settings;
 pub mod template;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -209,6 +210,10 @@ pub struct Ttl {
 pub struct Destination {
     /// A host name (or `{SETTING}` of the kind `host`), exactly: no wildcards.
     pub host: String,
+    /// Settings and the values they must have for this place to count: tokens of a self-hosted server have no
+    /// business at the public one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub when: BTreeMap<String, String>,
     /// Path prefixes, at segment borders. Empty: any path.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<String>,
@@ -358,6 +363,10 @@ impl Descriptor {
                     "the spending host \"{}\" is neither a host name nor a setting of the kind host",
                     destination.host.escape_debug()
                 ));
+            }
+            if let Some(name) = destination.when.keys().find(|name| self.setting(name).is_none_or(|known| known.kind.is_secret()))
+            {
+                return Err(format!("the spending host {} depends on {name}, which is no readable setting", destination.host));
             }
             if destination.paths.iter().chain(&destination.except).any(|path| !path.starts_with('/')) {
                 return Err(format!("a path of the spending host {} does not begin with /", destination.host));

@@ -51,6 +51,7 @@ fn a_descriptor_that_overreaches_is_refused_with_the_reason() {
         (("/settings/2/env", json!(["ACME_API_KEY"])), "sounds like a secret"),
         (("/token_prefixes", json!(["ab"])), "4 to 32"),
         (("/spend", json!([{ "host": "*.example.com" }])), "neither a host name"),
+        (("/spend", json!([{ "host": "a.example", "when": { "client_secret": "x" } }])), "no readable setting"),
         (("/openid", json!(true)), "needs an endpoint of the role jwks"),
         (("/endpoints/0/id", json!("token")), "declared twice"),
     ] {

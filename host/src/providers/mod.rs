@@ -1,1 +1,290 @@
-//! To come.
+//! Which components there are, and what the operator set for each.
+//!
+//! Six are embedded; others lie in folders that the operator named, or are named by `[providers.NAME] component`.
+//! Nothing is compiled until a provider is used: the embedded ones bring their descriptors along.
+
+pub mod dropin;
+pub mod embedded;
+pub mod settings;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OnceCell;
+
+use crate::config::{self, Config};
+use crate::descriptor::Descriptor;
+use crate::descriptor::settings::Settings;
+use crate::error::{Code, Error, Result, foreign};
+use crate::sandbox::{Prepared, Sandbox};
+use dropin::DropIn;
+
+/// All providers of this process.
+pub struct Providers {
+    sandbox: OnceCell<Sandbox>,
+    cache: Option<PathBuf>,
+    operator: BTreeMap<String, config::Provider>,
+    folders: Vec<PathBuf>,
+    embedded: Vec<Arc<Provider>>,
+    /// Drop-ins by path and digest: unchanged bytes are not compiled again, and their settings stay.
+    known: Mutex<BTreeMap<(PathBuf, String), Arc<Provider>>>,
+}
+
+/// One provider: its descriptor, its component, and what the operator set.
+pub struct Provider {
+    descriptor: Arc<Descriptor>,
+    source: Component,
+    operator: config::Provider,
+    prepared: OnceCell<Prepared>,
+}
+
+enum Component {
+    Embedded(&'static [u8]),
+    DropIn { path: PathBuf },
+}
+
+/// What `list` finds: providers, and components that cannot be used, each with its reason.
+pub struct Listing {
+    /// Providers, embedded ones first.
+    pub providers: Vec<Arc<Provider>>,
+    /// Components that cannot be used.
+    pub rejected: Vec<Error>,
+}
+
+impl Providers {
+    /// Takes in what the operator configured. `folders` come from the command line; `cache` is where compiled
+    /// components rest.
+    ///
+    /// # Errors
+    /// `invalid_configuration` where `[providers.…]` has a setting that the provider does not know.
+    pub fn new(config: &Config, folders: &[PathBuf], cache: Option<PathBuf>) -> Result<Self> {
+        let mut embedded = Vec::new();
+        for component in embedded::all() {
+            let descriptor = Arc::clone(&component.descriptor);
+            let operator = operators_word(config, &descriptor)?;
+            if operator.component.is_some() {
+                return Err(Error::new(
+                    Code::InvalidConfiguration,
+                    format!("[providers.{}] names a component, but {} is embedded.", descriptor.name, descriptor.title),
+                    "Give the component a name of its own.",
+                ));
+            }
+            settings::check_names(&descriptor, &operator)?;
+            embedded.push(Arc::new(Provider {
+                descriptor,
+                source: Component::Embedded(component.component),
+                operator,
+                prepared: OnceCell::new(),
+            }));
+        }
+        let folders: Vec<PathBuf> = config.plugins.iter().chain(folders).cloned().collect();
+        check_provider_names(config, &embedded, folders.is_empty())?;
+        Ok(Self {
+            sandbox: OnceCell::new(),
+            cache,
+            operator: config.providers.clone(),
+            folders,
+            embedded,
+            known: Mutex::new(BTreeMap::new()),
+        })
+    }
+
+    /// The provider of that name or alias.
+    ///
+    /// # Errors
+    /// `unknown_provider` with the names there are; the reason why a drop-in of that name cannot be used.
+    pub async fn get(&self, name: &str) -> Result<Arc<Provider>> {
+        if let Some(found) = self.embedded.iter().find(|provider| provider.answers_to(name)) {
+            return Ok(Arc::clone(found));
+        }
+        let listing = self.list().await;
+        if let Some(found) = listing.providers.iter().find(|provider| provider.answers_to(name)) {
+            return Ok(Arc::clone(found));
+        }
+        let names: Vec<&str> = listing.providers.iter().map(|provider| provider.descriptor.name.as_str()).collect();
+        let rejected = match listing.rejected.as_slice() {
+            [] => String::new(),
+            some => format!(" {} component(s) cannot be used; list_providers says why.", some.len()),
+        };
+        Err(Error::new(
+            Code::UnknownProvider,
+            format!("There is no provider {}.", foreign(name)),
+            format!("Use one of: {}.{rejected}", names.join(", ")),
+        ))
+    }
+
+    /// Every provider there is now. Folders are read anew, so a file dropped in is there without a restart.
+    pub async fn list(&self) -> Listing {
+        let mut listing = Listing { providers: self.embedded.clone(), rejected: Vec::new() };
+        for path in self.files(&mut listing.rejected) {
+            match self.drop_in(&path, &listing.providers).await {
+                Ok(provider) => listing.providers.push(provider),
+                Err(error) => listing.rejected.push(error),
+            }
+        }
+        listing
+    }
+
+    fn files(&self, rejected: &mut Vec<Error>) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> = self.operator.values().filter_map(|operator| operator.component.clone()).collect();
+        for folder in &self.folders {
+            match dropin::files_in(folder) {
+                Ok(found) => files.extend(found.into_iter().filter(|path| !files.contains(path)).collect::<Vec<_>>()),
+                Err(error) => rejected.push(error),
+            }
+        }
+        files
+    }
+
+    async fn drop_in(&self, path: &std::path::Path, others: &[Arc<Provider>]) -> Result<Arc<Provider>> {
+        let (bytes, digest) = dropin::read(path)?;
+        let key = (path.to_owned(), digest.clone());
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        if let Some(provider) = known {
+            return Ok(provider);
+        }
+        let drop_in = dropin::load(path, bytes, digest, self.sandbox().await?).await?;
+        dropin::check_claims(&drop_in, |name| others.iter().any(|other| other.answers_to(name)))?;
+        let provider = Arc::new(self.adopt(drop_in)?);
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&provider));
+        Ok(provider)
+    }
+
+    fn adopt(&self, drop_in: DropIn) -> Result<Provider> {
+        let named = self.operator.iter().find(|(_, operator)| operator.component.as_ref() == Some(&drop_in.path));
+        if let Some((name, _)) = named.filter(|(name, _)| **name != drop_in.descriptor.name) {
+            return Err(Error::new(
+                Code::ComponentRejected,
+                format!(
+                    "{}: it calls itself {}, but [providers.{name}] names it.",
+                    drop_in.path.display(),
+                    drop_in.descriptor.name
+                ),
+                format!("Call that section [providers.{}].", drop_in.descriptor.name),
+            ));
+        }
+        let operator = self.operator.get(&drop_in.descriptor.name).cloned().unwrap_or_default();
+        settings::check_names(&drop_in.descriptor, &operator)?;
+        Ok(Provider {
+            descriptor: drop_in.descriptor,
+            source: Component::DropIn { path: drop_in.path },
+            operator,
+            prepared: OnceCell::new_with(Some(drop_in.prepared)),
+        })
+    }
+
+    /// The engine, started at its first need.
+    ///
+    /// # Errors
+    /// `internal` where the platform cannot run it.
+    pub async fn sandbox(&self) -> Result<&Sandbox> {
+        self.sandbox.get_or_try_init(|| async { Sandbox::new(self.cache.as_deref()) }).await
+    }
+
+    /// The component of a provider, compiled at its first need.
+    ///
+    /// # Errors
+    /// `component_rejected`.
+    pub async fn prepared<'a>(&self, provider: &'a Provider) -> Result<&'a Prepared> {
+        let compile = || async {
+            match provider.source {
+                Component::Embedded(bytes) => self.sandbox().await?.prepare(bytes).await,
+                Component::DropIn { .. } => {
+                    Err(Error::new(Code::Internal, "A drop-in came without its compiled form.", "Report this."))
+                }
+            }
+        };
+        provider.prepared.get_or_try_init(compile).await
+    }
+}
+
+/// A misspelt `[providers.NAME]` is an error, unless a folder may hold a component of that name.
+fn check_provider_names(config: &Config, embedded: &[Arc<Provider>], closed: bool) -> Result<()> {
+    for (name, operator) in &config.providers {
+        let known = operator.component.is_some() || embedded.iter().any(|provider| provider.answers_to(name));
+        if known || !closed {
+            continue;
+        }
+        let names = embedded.iter().map(|provider| provider.descriptor.name.as_str());
+        let near = names.max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name))).unwrap_or("oauth2");
+        return Err(Error::new(
+            Code::InvalidConfiguration,
+            format!("[providers.{name}] means no embedded provider, and names no component."),
+            format!("Did you mean [providers.{near}]? For a component of your own add component = \"{name}.wasm\"."),
+        ));
+    }
+    Ok(())
+}
+
+/// `[providers.NAME]` by the name or an alias, one of them at most.
+fn operators_word(config: &Config, descriptor: &Descriptor) -> Result<config::Provider> {
+    let mut found =
+        std::iter::once(&descriptor.name).chain(&descriptor.aliases).filter_map(|name| config.providers.get_key_value(name));
+    match (found.next(), found.next()) {
+        (None, _) => Ok(config::Provider::default()),
+        (Some((_, operator)), None) => Ok(operator.clone()),
+        (Some((one, _)), Some((two, _))) => Err(Error::new(
+            Code::InvalidConfiguration,
+            format!("[providers.{one}] and [providers.{two}] mean the same provider."),
+            format!("Keep [providers.{}] alone.", descriptor.name),
+        )),
+    }
+}
+
+impl Provider {
+    /// What it says of itself.
+    #[must_use]
+    pub const fn descriptor(&self) -> &Arc<Descriptor> {
+        &self.descriptor
+    }
+
+    /// Whether the name or an alias is this.
+    #[must_use]
+    pub fn answers_to(&self, name: &str) -> bool {
+        self.descriptor.name == name || self.descriptor.aliases.iter().any(|alias| alias == name)
+    }
+
+    /// Whose logins these are: `embedded:NAME` or `plugin:NAME`. A new release of a component keeps them; another
+    /// component never comes by them.
+    #[must_use]
+    pub fn lineage(&self) -> String {
+        let place = if self.is_embedded() { "embedded" } else { "plugin" };
+        format!("{place}:{}", self.descriptor.name)
+    }
+
+    /// Whether it is one of the official ones.
+    #[must_use]
+    pub const fn is_embedded(&self) -> bool {
+        matches!(self.source, Component::Embedded(_))
+    }
+
+    /// Where a drop-in lies.
+    #[must_use]
+    pub fn path(&self) -> Option<&std::path::Path> {
+        match &self.source {
+            Component::Embedded(_) => None,
+            Component::DropIn { path } => Some(path),
+        }
+    }
+
+    /// What the operator said in `[providers.NAME]`.
+    #[must_use]
+    pub const fn operator(&self) -> &config::Provider {
+        &self.operator
+    }
+
+    /// What is still missing before a login, by name.
+    #[must_use]
+    pub fn missing(&self) -> Option<settings::Missing> {
+        settings::missing(&self.descriptor, &self.operator)
+    }
+
+    /// Reads the settings. May read files and run commands: call it where blocking is allowed.
+    ///
+    /// # Errors
+    /// `not_configured` or `invalid_configuration`.
+    pub fn read_settings(&self) -> Result<Settings> {
+        settings::read(&self.descriptor, &self.operator)
+    }
+}

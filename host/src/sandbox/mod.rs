@@ -1,1 +1,370 @@
-//! To come.
+//! Runs provider components. The only place that names wasmtime.
+//!
+//! A component gets a fresh instance for every call, so nothing of one login is left in its memory at the next; a
+//! bounded memory; a clock that interrupts it; and a deadline around the whole call, instantiation and the host's own
+//! work included, since interrupting a component does not interrupt a host call that it waits in. What it can reach is
+//! `host`, the contract's imports, and an empty WASI context for components whose language runtime insists on one.
+
+pub mod answer;
+mod bindings;
+pub mod draft;
+mod engine;
+pub mod handles;
+mod host;
+mod inspect;
+mod json;
+mod scrub;
+mod state;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use url::Url;
+use wasmtime::component::{Component, HasSelf, Linker, Resource};
+use wasmtime::{Engine, Store, UpdateDeadline};
+
+use crate::error::{Code, Error, Result, foreign};
+use crate::secret::{Kind, Secret};
+use bindings::base::ComponentPre;
+use bindings::refresh::WithRefreshPre;
+use handles::SecretHandle;
+pub use handles::Tokens;
+pub use inspect::CONTRACT_VERSION;
+pub use state::Context;
+use state::State;
+
+/// What one call may use up. There is no call without limits.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Linear memory, in bytes.
+    pub memory_bytes: usize,
+    /// The whole call, waiting included.
+    pub deadline: Duration,
+    /// Computing alone.
+    pub computing: Duration,
+    /// Requests sent.
+    pub requests: u32,
+    /// Calls of the host's functions.
+    pub host_calls: u32,
+    /// Handles held at once.
+    pub handles: usize,
+    /// Lines logged; further ones are dropped.
+    pub log_lines: u32,
+}
+
+impl Limits {
+    /// What a provider needs many times over.
+    pub const STANDARD: Self = Self {
+        memory_bytes: 64 << 20,
+        deadline: Duration::from_secs(40),
+        computing: Duration::from_secs(5),
+        requests: 8,
+        host_calls: 10_000,
+        handles: 1024,
+        log_lines: 50,
+    };
+    /// For `describe`, which has nothing to do but return a text.
+    const DESCRIBE: Self = Self { deadline: Duration::from_secs(5), computing: Duration::from_secs(2), ..Self::STANDARD };
+}
+
+/// The largest component, in bytes.
+pub const MAX_COMPONENT: usize = 64 << 20;
+
+/// An engine that compiles and runs components. Cheap to clone.
+#[derive(Clone)]
+pub struct Sandbox(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    linker: Linker<State>,
+    clock: engine::Clock,
+}
+
+/// A component that is compiled, checked and linked, ready for calls. Cheap to clone.
+#[derive(Clone)]
+pub struct Prepared {
+    sandbox: Sandbox,
+    base: ComponentPre<State>,
+    refresh: Option<WithRefreshPre<State>>,
+    limits: Limits,
+}
+
+/// Why a call gave no result.
+#[derive(Debug)]
+pub enum Failed {
+    /// The component broke the contract, or could not reach what it needed: the broker's own word.
+    Fault(Error),
+    /// What the component said went wrong; its word, bounded.
+    Said(Failure),
+}
+
+/// A failure as a component told it.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// The code, at most 64 characters.
+    pub code: String,
+    /// A sentence, fit to be shown.
+    pub message: String,
+    /// Details by their names, fit to be shown.
+    pub details: Vec<(String, String)>,
+}
+
+/// Pairs that `resolve` returned, and the metadata documents it fetched, each with its address.
+pub type Resolved = (Vec<(String, String)>, Vec<(Url, Value)>);
+
+impl Sandbox {
+    /// Starts the engine, with its compile cache in `cache`.
+    ///
+    /// # Errors
+    /// `internal` where the platform cannot run the engine.
+    pub fn new(cache: Option<&Path>) -> Result<Self> {
+        let engine = engine::engine(cache)?;
+        let mut linker = Linker::new(&engine);
+        let linked = wasmtime_wasi::p2::add_to_linker_async(&mut linker)
+            .and_then(|()| bindings::host::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state));
+        linked.map_err(|error| {
+            Error::new(Code::Internal, format!("The host's functions cannot be linked: {error:#}."), "Report this.")
+        })?;
+        let clock = engine::Clock::start(&engine);
+        Ok(Self(Arc::new(Inner { engine, linker, clock })))
+    }
+
+    /// Compiles (or takes from the cache), checks and links a component.
+    ///
+    /// # Errors
+    /// `component_rejected`, saying why to who installed it and to who wrote it.
+    pub async fn prepare(&self, bytes: impl AsRef<[u8]> + Send + 'static) -> Result<Prepared> {
+        let (send, receive) = tokio::sync::oneshot::channel();
+        let sandbox = self.clone();
+        // A thread of its own, not the runtime's pool: the process must be able to end while it still compiles.
+        let spawned = std::thread::Builder::new().name("compile".to_owned()).spawn(move || {
+            let _ = send.send(sandbox.compile(bytes.as_ref()));
+        });
+        let gone = || Error::new(Code::Internal, "The compiler ended without a result.", "Try again.");
+        spawned.map_err(|_| gone())?;
+        receive.await.map_err(|_| gone())?
+    }
+
+    fn compile(&self, bytes: &[u8]) -> Result<Prepared> {
+        if bytes.len() > MAX_COMPONENT {
+            return Err(Error::new(
+                Code::ComponentRejected,
+                format!("The component is larger than {} MiB.", MAX_COMPONENT >> 20),
+                "Build it with optimization for size.",
+            ));
+        }
+        let engine = &self.0.engine;
+        let component = Component::from_binary(engine, bytes).map_err(|error| inspect::not_a_component(bytes, &error))?;
+        inspect::check(engine, &component)?;
+        let linked = self.0.linker.instantiate_pre(&component).map_err(|error| inspect::mismatch(&error))?;
+        let refresh = WithRefreshPre::new(linked.clone()).ok();
+        let base = ComponentPre::new(linked).map_err(|error| inspect::mismatch(&error))?;
+        Ok(Prepared { sandbox: self.clone(), base, refresh, limits: Limits::STANDARD })
+    }
+}
+
+impl Prepared {
+    /// The same component under other limits.
+    #[must_use]
+    pub const fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Whether it exports the interface `refresh`.
+    #[must_use]
+    pub const fn can_refresh(&self) -> bool {
+        self.refresh.is_some()
+    }
+
+    /// The descriptor's JSON text.
+    ///
+    /// # Errors
+    /// `component_fault`.
+    pub async fn describe(&self) -> Result<String> {
+        let mut store = self.store(None, Limits::DESCRIBE);
+        let work = async {
+            let instance = self.base.instantiate_async(&mut store).await?;
+            instance.credentials_broker_provider_provider().call_describe(&mut store).await
+        };
+        let result = self.bounded(work, Limits::DESCRIBE.deadline).await;
+        result.map_err(|reason| fault(None, &reason))
+    }
+
+    /// Asks the component where its endpoints are.
+    ///
+    /// # Errors
+    /// See [`Failed`].
+    pub async fn resolve(&self, context: &Context) -> Result<Resolved, Failed> {
+        let mut store = self.store(Some(context.clone()), self.limits);
+        let work = async {
+            let instance = self.base.instantiate_async(&mut store).await?;
+            instance.credentials_broker_provider_provider().call_resolve(&mut store).await
+        };
+        let result = self.bounded(work, self.limits.deadline).await;
+        let (pairs, mut state) = conclude(store, result)?;
+        check_pairs(&state, &pairs)?;
+        Ok((pairs, std::mem::take(&mut state.metadata)))
+    }
+
+    /// Asks for extra parameters of the authorization request.
+    ///
+    /// # Errors
+    /// See [`Failed`].
+    pub async fn authorization(&self, context: &Context, scopes: &[String]) -> Result<Vec<(String, String)>, Failed> {
+        let mut store = self.store(Some(context.clone()), self.limits);
+        let work = async {
+            let instance = self.base.instantiate_async(&mut store).await?;
+            instance.credentials_broker_provider_provider().call_authorization(&mut store, scopes).await
+        };
+        let result = self.bounded(work, self.limits.deadline).await;
+        let (pairs, state) = conclude(store, result)?;
+        check_pairs(&state, &pairs)?;
+        Ok(pairs)
+    }
+
+    /// Has the component redeem an authorization code.
+    ///
+    /// # Errors
+    /// See [`Failed`].
+    pub async fn exchange(
+        &self,
+        context: &Context,
+        code: Secret,
+        verifier: Secret,
+        redirect_uri: &Url,
+    ) -> Result<Tokens, Failed> {
+        let mut store = self.store(Some(context.clone()), self.limits);
+        let code = lend(&mut store, code, Kind::Code)?;
+        let verifier = lend(&mut store, verifier, Kind::Verifier)?;
+        let work = async {
+            let instance = self.base.instantiate_async(&mut store).await?;
+            instance.credentials_broker_provider_provider().call_exchange(&mut store, code, verifier, redirect_uri.as_str()).await
+        };
+        let result = self.bounded(work, self.limits.deadline).await;
+        take_tokens(conclude(store, result)?)
+    }
+
+    /// Has the component refresh an access token. `None`: it does not export that.
+    ///
+    /// # Errors
+    /// See [`Failed`].
+    pub async fn refresh(
+        &self,
+        context: &Context,
+        token: Secret,
+        scopes: &[String],
+        notes: &[(String, String)],
+    ) -> Result<Option<Tokens>, Failed> {
+        let Some(refresh) = &self.refresh else { return Ok(None) };
+        let mut store = self.store(Some(context.clone()), self.limits);
+        let token = lend(&mut store, token, Kind::Refresh)?;
+        let work = async {
+            let instance = refresh.instantiate_async(&mut store).await?;
+            instance.credentials_broker_provider_refresh().call_refresh(&mut store, token, scopes, notes).await
+        };
+        let result = self.bounded(work, self.limits.deadline).await;
+        take_tokens(conclude(store, result)?).map(Some)
+    }
+
+    fn store(&self, context: Option<Context>, limits: Limits) -> Store<State> {
+        let mut store = Store::new(&self.sandbox.0.engine, State::new(context, limits));
+        store.limiter(|state| &mut state.store_limits);
+        store.set_epoch_deadline(1);
+        let ticks = u32::try_from(limits.computing.as_millis() / engine::TICK.as_millis()).unwrap_or(u32::MAX);
+        store.epoch_deadline_callback(move |mut context| {
+            let state = context.data_mut();
+            state.ticks += 1;
+            if state.ticks > ticks {
+                return Err(wasmtime::Error::msg("it computed for too long"));
+            }
+            Ok(UpdateDeadline::Yield(1))
+        });
+        store
+    }
+
+    /// The deadline around everything; the clock runs meanwhile.
+    async fn bounded<T>(&self, work: impl Future<Output = wasmtime::Result<T>>, deadline: Duration) -> Result<T, String> {
+        let _running = self.sandbox.0.clock.run();
+        match tokio::time::timeout(deadline, work).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(reason(&error)),
+            Err(_) => Err(format!("it took longer than {} seconds", deadline.as_secs())),
+        }
+    }
+}
+
+/// The trap itself, without a backtrace through somebody's code.
+fn reason(error: &wasmtime::Error) -> String {
+    match error.downcast_ref::<wasmtime::Trap>() {
+        Some(trap) => format!("it trapped ({trap})"),
+        None => error.root_cause().to_string(),
+    }
+}
+
+fn fault(provider: Option<&str>, reason: &str) -> Error {
+    let whose = provider.map_or_else(String::new, |name| format!(" of {name}"));
+    Error::new(
+        Code::ComponentFault,
+        format!("The component{whose} failed: {}.", foreign(reason)),
+        "Nothing else is affected. Report this to the component's author.",
+    )
+}
+
+fn lend(store: &mut Store<State>, secret: Secret, kind: Kind) -> Result<Resource<SecretHandle>, Failed> {
+    let state = store.data_mut();
+    state.scrubber.add(&secret);
+    state
+        .table
+        .push(SecretHandle::given(secret, kind))
+        .map_err(|_| Failed::Fault(Error::new(Code::Internal, "The table of handles is full.", "Report this.")))
+}
+
+/// Turns a call's end into a result: what the component returned, unless it broke the contract on the way.
+fn conclude<T>(store: Store<State>, result: Result<Result<T, bindings::host::Failure>, String>) -> Result<(T, State), Failed> {
+    let mut state = store.into_data();
+    let provider = state.context.as_ref().map(|context| context.descriptor.name.clone());
+    let told = result.map_err(|reason| Failed::Fault(fault(provider.as_deref(), &reason)))?;
+    if let Some(reason) = state.fault.take() {
+        return Err(Failed::Fault(fault(provider.as_deref(), &reason)));
+    }
+    match told {
+        Ok(value) => Ok((value, state)),
+        Err(failure) => {
+            // The component was told less than the host knows: prefer the host's word.
+            if let (Some(cause), "refused" | "unreachable" | "timeout" | "too_large") =
+                (state.cause.take(), failure.code.as_str())
+            {
+                return Err(Failed::Fault(cause));
+            }
+            Err(Failed::Said(bound(failure, &state)))
+        }
+    }
+}
+
+fn bound(failure: bindings::host::Failure, state: &State) -> Failure {
+    let fit = |text: &str| if state.scrubber.finds(text) { "[hidden: it held a secret]".to_owned() } else { foreign(text) };
+    Failure {
+        code: failure.code.chars().filter(|c| c.is_ascii_lowercase() || *c == '_').take(64).collect(),
+        message: fit(&failure.message),
+        details: failure.details.iter().take(16).map(|(name, value)| (name.chars().take(32).collect(), fit(value))).collect(),
+    }
+}
+
+fn take_tokens((tokens, mut state): (Resource<handles::TokenDraft>, State)) -> Result<Tokens, Failed> {
+    let draft = state.table.delete(tokens);
+    let draft = draft.map_err(|_| Failed::Fault(fault(None, "it returned tokens that it did not make")))?;
+    Ok(draft.into())
+}
+
+fn check_pairs(state: &State, pairs: &[(String, String)]) -> Result<(), Failed> {
+    let sound = pairs.len() <= 128
+        && pairs.iter().all(|(name, value)| name.len() <= 64 && value.len() <= 8 * 1024 && !value.chars().any(char::is_control));
+    if sound {
+        return Ok(());
+    }
+    let provider = state.context.as_ref().map(|context| context.descriptor.name.as_str());
+    Err(Failed::Fault(fault(provider, "it returned too many pairs, too long ones, or ones with control characters")))
+}

@@ -1,0 +1,121 @@
+//! Where a provider's settings come from: the operator's file first, then the environment, then the default.
+
+use crate::config::{self, Elsewhere, Source};
+use crate::descriptor::settings::Settings;
+use crate::descriptor::{Descriptor, Setting};
+use crate::error::{Code, Error, Result};
+use crate::secret::Secret;
+
+/// Settings that are not there, as the names to set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// One line for each: the variable, or the alternatives that would do.
+    pub what: Vec<String>,
+}
+
+/// What a login with this provider still needs, found without reading any value.
+#[must_use]
+pub fn missing(descriptor: &Descriptor, operator: &config::Provider) -> Option<Missing> {
+    let given =
+        |name: &str| descriptor.setting(name).is_some_and(|setting| setting.default.is_some() || is_given(setting, operator));
+    let label = |name: &str| descriptor.setting(name).map_or_else(|| name.to_owned(), |setting| label(descriptor, setting));
+    let mut what: Vec<String> = descriptor
+        .settings
+        .iter()
+        .filter(|setting| setting.required && !given(&setting.name))
+        .map(|setting| self::label(descriptor, setting))
+        .collect();
+    let sets = &descriptor.requires_one_of;
+    if !sets.is_empty() && !sets.iter().any(|set| set.iter().all(|name| given(name))) {
+        let alternatives: Vec<String> =
+            sets.iter().map(|set| set.iter().map(|name| label(name)).collect::<Vec<_>>().join(" and ")).collect();
+        what.push(alternatives.join(", or "));
+    }
+    (!what.is_empty()).then_some(Missing { what })
+}
+
+fn is_given(setting: &Setting, operator: &config::Provider) -> bool {
+    match operator.settings.get(&setting.name) {
+        Some(Source::Elsewhere(Elsewhere::Env(variable))) => std::env::var_os(variable).is_some_and(|value| !value.is_empty()),
+        Some(_) => true,
+        None => from_environment(setting).is_some(),
+    }
+}
+
+fn from_environment(setting: &Setting) -> Option<Secret> {
+    setting.env.iter().find_map(|variable| {
+        let value = std::env::var(variable).ok()?;
+        (!value.trim().is_empty()).then(|| Secret::new(value))
+    })
+}
+
+/// How a setting is named to the operator: its first variable, or the key of the file.
+#[must_use]
+pub fn label(descriptor: &Descriptor, setting: &Setting) -> String {
+    setting.env.first().cloned().unwrap_or_else(|| format!("[providers.{}] {}", descriptor.name, setting.name))
+}
+
+/// Reads every setting that is given. Files are read and commands run here, so not before a provider is used.
+///
+/// # Errors
+/// `not_configured`, naming the variables; `invalid_configuration`, naming the setting that makes no sense.
+pub fn read(descriptor: &Descriptor, operator: &config::Provider) -> Result<Settings> {
+    if let Some(missing) = missing(descriptor, operator) {
+        return Err(not_configured(descriptor, &missing));
+    }
+    let mut settings = Settings::default();
+    for setting in &descriptor.settings {
+        let value = match operator.settings.get(&setting.name) {
+            Some(source) => Some(config::read(source).map_err(|error| {
+                let hint = error.hint().to_owned();
+                Error::new(error.code(), format!("[providers.{}] {}: {}", descriptor.name, setting.name, error.message()), hint)
+            })?),
+            None => from_environment(setting).or_else(|| setting.default.as_deref().map(Secret::from)),
+        };
+        if let Some(value) = value {
+            settings.insert(setting, &value).map_err(|reason| {
+                Error::new(
+                    Code::InvalidConfiguration,
+                    format!("{} {reason}.", label(descriptor, setting)),
+                    format!("{} Correct it and start the broker again.", setting.about),
+                )
+            })?;
+        }
+    }
+    Ok(settings)
+}
+
+fn not_configured(descriptor: &Descriptor, missing: &Missing) -> Error {
+    let register = descriptor
+        .documentation
+        .as_ref()
+        .map_or_else(String::new, |address| format!(" Register an OAuth client at {address} first, if there is none."));
+    Error::new(
+        Code::NotConfigured,
+        format!("{} is not configured: {} is missing.", descriptor.title, missing.what.join(", ")),
+        format!(
+            "Ask the operator to set it in the environment of the MCP server, or in [providers.{}] of broker.toml.{register}",
+            descriptor.name
+        ),
+    )
+}
+
+/// Checks the names in `[providers.NAME]` against the descriptor.
+///
+/// # Errors
+/// `invalid_configuration` with the nearest name.
+pub fn check_names(descriptor: &Descriptor, operator: &config::Provider) -> Result<()> {
+    for name in operator.settings.keys() {
+        if descriptor.setting(name).is_none() {
+            let known: Vec<&str> =
+                descriptor.settings.iter().map(|setting| setting.name.as_str()).chain(["scopes", "loopback_port"]).collect();
+            let near = known.iter().copied().max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));
+            return Err(Error::new(
+                Code::InvalidConfiguration,
+                format!("[providers.{}] has the unknown key {}.", descriptor.name, crate::error::foreign(name)),
+                format!("Did you mean {}? It knows: {}.", near.unwrap_or("scopes"), known.join(", ")),
+            ));
+        }
+    }
+    Ok(())
+}

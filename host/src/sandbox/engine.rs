@@ -1,0 +1,144 @@
+//! The engine, and the clock that stops a component which does not stop by itself.
+
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use wasmtime::{Cache, CacheConfig, Config, Engine};
+
+use crate::error::{Code, Error, Result};
+
+/// How often a running component is interrupted to look at the clock.
+pub(super) const TICK: Duration = Duration::from_millis(10);
+
+/// An engine with a compile cache in `cache` (made private first), or without one where that folder is not to be had.
+///
+/// What lies in the folder is executed as native code: it must belong to this user, and nobody else may write to it.
+pub(super) fn engine(cache: Option<&Path>) -> Result<Engine> {
+    let mut config = Config::new();
+    config.epoch_interruption(true);
+    config.wasm_component_model(true);
+    match cache.map(open_cache) {
+        Some(Ok(cache)) => {
+            config.cache(Some(cache));
+        }
+        Some(Err(reason)) => tracing::warn!("components are compiled anew each time: {reason}"),
+        None => {}
+    }
+    Engine::new(&config).map_err(|error| {
+        Error::new(
+            Code::Internal,
+            format!("The WebAssembly engine does not start: {error:#}."),
+            "Report this with your platform's name.",
+        )
+    })
+}
+
+fn open_cache(folder: &Path) -> Result<Cache, String> {
+    private_folder(folder).map_err(|error| format!("the cache folder {} cannot be used: {error}", folder.display()))?;
+    let mut config = CacheConfig::new();
+    config.with_directory(folder);
+    Cache::new(config).map_err(|error| format!("{error:#}"))
+}
+
+#[cfg(unix)]
+fn private_folder(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+    if let Some(parent) = folder.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    match std::fs::DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    let found = std::fs::symlink_metadata(folder)?;
+    // A file made here just now belongs to whoever runs this: no need to ask the system who that is.
+    let probe = folder.join(format!(".owner-{}", std::process::id()));
+    std::fs::write(&probe, b"")?;
+    let mine = std::fs::metadata(&probe)?.uid();
+    std::fs::remove_file(&probe)?;
+    if !found.is_dir() || found.uid() != mine {
+        return Err(std::io::Error::other("it is not a folder of yours"));
+    }
+    if found.permissions().mode() & 0o077 != 0 {
+        return Err(std::io::Error::other("others can reach it; run chmod 700 on it"));
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn private_folder(folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)
+}
+
+/// Advances the engine's epoch while calls run, and sleeps otherwise: an idle broker wakes for nothing.
+pub(super) struct Clock(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    work: Mutex<Work>,
+    woken: Condvar,
+}
+
+#[derive(Default)]
+struct Work {
+    calls: usize,
+    over: bool,
+}
+
+/// While this lives, the clock runs.
+pub(super) struct Running(Arc<Shared>);
+
+impl Clock {
+    pub(super) fn start(engine: &Engine) -> Self {
+        let shared = Arc::new(Shared::default());
+        let (of_thread, engine) = (Arc::clone(&shared), engine.weak());
+        let ticker = std::thread::Builder::new().name("epoch".to_owned()).spawn(move || {
+            while of_thread.wait_for_work() {
+                std::thread::sleep(TICK);
+                match engine.upgrade() {
+                    Some(engine) => engine.increment_epoch(),
+                    None => return,
+                }
+            }
+        });
+        if let Err(error) = ticker {
+            tracing::error!("no thread for the epoch clock: {error}");
+        }
+        Self(shared)
+    }
+
+    pub(super) fn run(&self) -> Running {
+        self.0.lock().calls += 1;
+        self.0.woken.notify_one();
+        Running(Arc::clone(&self.0))
+    }
+}
+
+impl Drop for Clock {
+    fn drop(&mut self) {
+        self.0.lock().over = true;
+        self.0.woken.notify_one();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.lock().calls -= 1;
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sleeps until a call runs; false when there will be no more.
+    fn wait_for_work(&self) -> bool {
+        let mut work = self.lock();
+        while work.calls == 0 && !work.over {
+            work = self.woken.wait(work).unwrap_or_else(PoisonError::into_inner);
+        }
+        !work.over
+    }
+}

@@ -1,0 +1,102 @@
+//! Whether a component can be used at all, found out before anything of it runs.
+//!
+//! Each message speaks first to who installed the component, then to who wrote it.
+
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use crate::error::{Code, Error, Result};
+
+/// The contract's package.
+const PACKAGE: &str = "credentials-broker:provider/";
+/// The contract's version that this broker speaks.
+pub const CONTRACT_VERSION: &str = "0.1.0";
+/// Interfaces that would open a way around the broker's own door.
+const FORBIDDEN: &[&str] = &["wasi:http/", "wasi:sockets/"];
+
+fn rejected(message: String, hint: impl Into<String>) -> Error {
+    Error::new(Code::ComponentRejected, message, hint.into())
+}
+
+/// Why bytes are no component.
+pub(super) fn not_a_component(bytes: &[u8], error: &wasmtime::Error) -> Error {
+    // magic, then version 1 of layer 0: a core module
+    if bytes.starts_with(b"\0asm\x01\0\0\0") {
+        return rejected(
+            "This is a core WebAssembly module, not a component.".to_owned(),
+            "If you installed it, ask its author for the component. If you wrote it, build for wasm32-wasip2, or wrap it with `wasm-tools component new`.",
+        );
+    }
+    if !bytes.starts_with(b"\0asm") {
+        return rejected(
+            "This is not a WebAssembly file.".to_owned(),
+            "If you installed it, get it again; the download may have been an error page.",
+        );
+    }
+    let reason = format!("{error:#}");
+    rejected(
+        format!("This component is damaged, or made for a newer engine: {}.", crate::error::foreign(&reason)),
+        "If you installed it, get it again and compare its digest.",
+    )
+}
+
+/// Checks imports and exports by name.
+pub(super) fn check(engine: &Engine, component: &Component) -> Result<()> {
+    let kind = component.component_type();
+    for (name, _) in kind.imports(engine) {
+        if FORBIDDEN.iter().any(|start| name.starts_with(start)) {
+            return Err(rejected(
+                format!("This component wants {name}, a way to the network around the broker; that is refused."),
+                "If you wrote it, send requests through the contract's `request` resource and drop that import.",
+            ));
+        }
+        match name.strip_prefix(PACKAGE) {
+            Some(interface) => check_version(interface)?,
+            None if name.starts_with("wasi:") => {}
+            None => {
+                return Err(rejected(
+                    format!("This component wants {}, which this broker does not have.", crate::error::foreign(name)),
+                    "If you installed it, check that it is a provider for this broker. If you wrote it, import nothing but credentials-broker:provider/host.",
+                ));
+            }
+        }
+    }
+    let mut provider = false;
+    for (name, _) in kind.exports(engine) {
+        if let Some(interface) = name.strip_prefix(PACKAGE) {
+            check_version(interface)?;
+            provider |= interface.starts_with("provider@");
+        }
+    }
+    if provider {
+        return Ok(());
+    }
+    Err(rejected(
+        format!("This component does not export {PACKAGE}provider@{CONTRACT_VERSION}, so it is no provider."),
+        "If you installed it, check that it is the right file. If you wrote it, export that interface; the SDK's export_provider! does.",
+    ))
+}
+
+fn check_version(interface: &str) -> Result<()> {
+    let version = interface.split_once('@').map_or("none", |(_, version)| version);
+    // 0.1.x are compatible with each other: imported interfaces only grow (wit/VERSIONING.md)
+    if version.starts_with("0.1.") {
+        return Ok(());
+    }
+    Err(rejected(
+        format!(
+            "This component speaks version {} of the provider contract; this broker speaks {CONTRACT_VERSION}.",
+            crate::error::foreign(version)
+        ),
+        "If you installed it, update whichever of the two is older. If you wrote it, rebuild it against this broker's wit/ folder.",
+    ))
+}
+
+/// Why a component with the right names cannot be linked.
+pub(super) fn mismatch(error: &wasmtime::Error) -> Error {
+    let reason = format!("{error:#}");
+    rejected(
+        format!("This component does not fit this broker's contract {CONTRACT_VERSION}: {}.", crate::error::foreign(&reason)),
+        "If you installed it, ask its author for a build against this contract. If you wrote it, rebuild it against this broker's wit/ folder.",
+    )
+}

@@ -1,0 +1,89 @@
+//! Keeps secrets out of what a component may read, when a server sends them back.
+//!
+//! A readable text that contains a secret of the call, as it is or in a usual encoding, is hidden as a whole. This is
+//! the second line: the first is that strings in answers are handles unless the table says otherwise. Values shorter
+//! than eight characters are not searched for.
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use zeroize::Zeroizing;
+
+use crate::secret::Secret;
+
+/// The shortest value that is searched for.
+const MIN: usize = 8;
+
+/// The secrets of one call, in every form that is searched for.
+#[derive(Default)]
+pub(super) struct Scrubber {
+    forms: Vec<Zeroizing<String>>,
+}
+
+impl Scrubber {
+    pub(super) fn add(&mut self, secret: &Secret) {
+        self.add_text(secret.expose());
+    }
+
+    pub(super) fn add_text(&mut self, text: &str) {
+        if text.len() < MIN || self.forms.iter().any(|form| form.as_str() == text) {
+            return;
+        }
+        let mut add = |form: String| self.forms.push(Zeroizing::new(form));
+        add(text.to_owned());
+        add(utf8_percent_encode(text, NON_ALPHANUMERIC).to_string());
+        add(form_urlencoded::byte_serialize(text.as_bytes()).collect());
+        add(text.bytes().fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        }));
+        for skip in 0..3 {
+            // Base64 of a text that holds the secret: which of three alignments it has is not known, and the first and
+            // last characters depend on the neighbours.
+            let padded = Zeroizing::new([&b"\0\0"[..skip], text.as_bytes()].concat());
+            for engine in [BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD] {
+                let encoded = Zeroizing::new(engine.encode(padded.as_slice()));
+                let start = (skip * 8).div_ceil(6);
+                let end = padded.len() * 8 / 6;
+                if let Some(inner) = encoded.get(start..end) {
+                    add(inner.to_owned());
+                }
+            }
+        }
+    }
+
+    /// Whether the text contains one of the secrets.
+    pub(super) fn finds(&self, text: &str) -> bool {
+        text.len() >= MIN && (self.forms.iter().any(|form| text.contains(form.as_str())) || self.finds_lower_hex(text))
+    }
+
+    fn finds_lower_hex(&self, text: &str) -> bool {
+        let lower = Zeroizing::new(text.to_ascii_lowercase());
+        lower.as_str() != text && self.forms.iter().any(|form| lower.contains(form.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_found_in_its_usual_forms() {
+        let mut scrubber = Scrubber::default();
+        scrubber.add(&Secret::from("gho_16C7e42F/292c69"));
+        for form in [
+            "your token gho_16C7e42F/292c69 is bad".to_owned(),
+            "gho%5F16C7e42F%2F292c69".to_owned(),
+            "gho_16C7e42F%2F292c69".to_owned(),
+            BASE64_STANDARD_NO_PAD.encode("gho_16C7e42F/292c69"),
+            BASE64_STANDARD_NO_PAD.encode("x:gho_16C7e42F/292c69 and more"),
+            BASE64_URL_SAFE_NO_PAD.encode("id:gho_16C7e42F/292c69"),
+            "67686F5F31364337653432462F323932633639".to_owned(),
+        ] {
+            assert!(scrubber.finds(&form), "{form}");
+        }
+        assert!(!scrubber.finds("The code has expired."));
+    }
+}

@@ -1,0 +1,112 @@
+//! What one call of a component works with, and what it may use up.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+use url::Url;
+use wasmtime::component::ResourceTable;
+use wasmtime::{StoreLimits, StoreLimitsBuilder};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use super::Limits;
+use super::scrub::Scrubber;
+use crate::descriptor::Descriptor;
+use crate::descriptor::settings::Settings;
+use crate::descriptor::template::Values;
+use crate::egress::Egress;
+use crate::error::Error;
+
+/// What a call may work with: the provider's table and settings, what was resolved, and the door out.
+#[derive(Clone)]
+pub struct Context {
+    /// The table that requests are held against.
+    pub descriptor: Arc<Descriptor>,
+    /// What the operator set.
+    pub settings: Arc<Settings>,
+    /// What `resolve` gave and the broker checked.
+    pub resolved: Arc<BTreeMap<String, String>>,
+    /// The door out.
+    pub egress: Egress,
+}
+
+/// The store's data for one call.
+pub(super) struct State {
+    /// Absent while `describe` runs: then every import traps.
+    pub(super) context: Option<Context>,
+    pub(super) table: ResourceTable,
+    pub(super) limits: Limits,
+    pub(super) store_limits: StoreLimits,
+    pub(super) scrubber: Scrubber,
+    /// Metadata documents fetched in this call, with the address each came from.
+    pub(super) metadata: Vec<(Url, Value)>,
+    /// The first way in which the component broke the contract.
+    pub(super) fault: Option<String>,
+    /// What really stopped the last request that the host did not carry out; the component was told less.
+    pub(super) cause: Option<Error>,
+    pub(super) requests: u32,
+    pub(super) host_calls: u32,
+    pub(super) log_lines: u32,
+    pub(super) ticks: u32,
+    wasi: WasiCtx,
+}
+
+impl State {
+    pub(super) fn new(context: Option<Context>, limits: Limits) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits.handles);
+        let mut scrubber = Scrubber::default();
+        if let Some(context) = &context {
+            context.settings.secrets().for_each(|secret| scrubber.add(secret));
+        }
+        Self {
+            context,
+            table,
+            limits,
+            store_limits: StoreLimitsBuilder::new()
+                .memory_size(limits.memory_bytes)
+                .table_elements(100_000)
+                .instances(64)
+                .tables(64)
+                .memories(8)
+                .trap_on_grow_failure(true)
+                .build(),
+            scrubber,
+            metadata: Vec::new(),
+            fault: None,
+            cause: None,
+            requests: 0,
+            host_calls: 0,
+            log_lines: 0,
+            ticks: 0,
+            // Empty: no files, no environment, no arguments, no network; what it prints goes nowhere.
+            wasi: WasiCtx::builder().build(),
+        }
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+/// What fills the URL templates of one request.
+pub(super) struct Arguments<'a> {
+    pub(super) context: &'a Context,
+    pub(super) arguments: &'a [(String, String)],
+}
+
+impl Values for Arguments<'_> {
+    fn setting(&self, name: &str) -> Option<&str> {
+        self.context.settings.plain(name)
+    }
+
+    fn resolved(&self, name: &str) -> Option<&str> {
+        self.context.resolved.get(name).map(String::as_str)
+    }
+
+    fn argument(&self, name: &str) -> Option<&str> {
+        self.arguments.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}

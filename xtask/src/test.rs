@@ -1,0 +1,5 @@
+//! to come
+use anyhow::Result;
+pub(crate) fn run() -> Result<()> {
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! Which toolchain compiles components.
+//!
+//! Any Rust with the standard library for `wasm32-unknown-unknown` will do. Where Rust's own servers can be reached
+//! that is one `rustup target add`; else Debian has all the parts ([`debian`]).
+
+mod debian;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::run::{self, probe};
+
+/// What components are compiled for: imports of the contract and nothing else, WASI included.
+pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
+
+/// A toolchain that compiles components.
+#[derive(Debug, Clone)]
+pub(crate) struct Toolchain {
+    /// What its `rustc --version` says.
+    pub(crate) version: String,
+    /// Its folder, which must not show in what it compiles.
+    pub(crate) sysroot: PathBuf,
+    selector: Option<&'static str>,
+}
+
+impl Toolchain {
+    /// Looks whether a toolchain is there and has the target.
+    fn find(selector: Option<&'static str>) -> Option<Self> {
+        let ask = |arguments: &[&str]| probe("rustc", &[selector.as_slice(), arguments].concat());
+        let library = ask(&["--print", "target-libdir", "--target", TARGET])?;
+        has_std(Path::new(&library)).then_some(())?;
+        Some(Self { version: ask(&["--version"])?, sysroot: ask(&["--print", "sysroot"])?.into(), selector })
+    }
+
+    /// Its cargo, free of what our own run of cargo has set.
+    pub(crate) fn cargo(&self) -> Command {
+        let mut command = Command::new("cargo");
+        command.args(self.selector);
+        for variable in ["CARGO", "RUSTC", "RUSTC_WRAPPER", "RUSTFLAGS", "RUSTUP_TOOLCHAIN", "CARGO_BUILD_TARGET"] {
+            command.env_remove(variable);
+        }
+        command
+    }
+}
+
+/// Those there are.
+pub(crate) fn all() -> Vec<Toolchain> {
+    [None, Some("+stable"), Some("+wasm")].into_iter().filter_map(Toolchain::find).collect()
+}
+
+/// The toolchain of that version if there is one, else any.
+pub(crate) fn choose(version: Option<&str>) -> Result<Toolchain> {
+    let all = all();
+    match all.iter().find(|toolchain| Some(toolchain.version.as_str()) == version).or(all.first()) {
+        Some(toolchain) => Ok(toolchain.clone()),
+        None => bail!("no toolchain here compiles to {TARGET}: run `cargo xtask wasm-toolchain`"),
+    }
+}
+
+/// Makes sure that there is one.
+pub(crate) fn install() -> Result<()> {
+    if all().is_empty() {
+        let added = run::show(Command::new("rustup").args(["target", "add", "--toolchain", "stable", TARGET]));
+        if added.is_err() {
+            eprintln!("Rust's own servers gave nothing; taking the parts from Debian.");
+            debian::install()?;
+        }
+    }
+    let toolchain = choose(None)?;
+    println!(
+        "components are compiled by `cargo{}`: {}",
+        toolchain.selector.map_or(String::new(), |s| format!(" {s}")),
+        toolchain.version
+    );
+    Ok(())
+}
+
+fn has_std(library: &Path) -> bool {
+    let names = std::fs::read_dir(library).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    names.filter_map(|name| name.into_string().ok()).any(|name| name.starts_with("libstd-") && name.ends_with(".rlib"))
+}

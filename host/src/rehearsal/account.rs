@@ -14,7 +14,7 @@ pub(super) const SCOPES: [(&str, &str); 4] = [
     ("openid", "Confirm that it is you"),
     ("profile", "See your name"),
     ("email", "See your e-mail address"),
-    ("offline_access", "Stay signed in while you are away"),
+    ("offline_access", "Keep you signed in"),
 ];
 
 /// The scopes of a space-separated list, without repetition; `None` if one is unknown or there is none at all.

@@ -43,7 +43,7 @@ pub(super) enum Problem {
     /// The way back is not to be trusted, so the person is told and nobody else (RFC 6749 section 4.1.2.1).
     Page(&'static str),
     /// The client is told, at the way back.
-    Client(Back, &'static str, &'static str),
+    Client(Box<Back>, &'static str, &'static str),
 }
 
 impl Problem {
@@ -118,7 +118,7 @@ fn read(query: &str, client_id: &str) -> Result<Asked, Problem> {
             (_, None) => ("invalid_scope", "scope is missing or names one that does not exist here"),
         }
     };
-    Err(Problem::Client(back, error, reason))
+    Err(Problem::Client(Box::new(back), error, reason))
 }
 
 /// The client is registered as a native application: http to a loopback host, any port (RFC 8252 section 7.3). Written

@@ -70,7 +70,10 @@ impl Lines {
         }
         queue.bytes += line.len();
         queue.waiting.push_back(line);
-        self.0.changed.notify_all();
+        // A thread that is writing, or was woken for an earlier line, looks for more by itself.
+        if queue.waiting.len() == 1 && !queue.writing {
+            self.0.changed.notify_all();
+        }
         true
     }
 

@@ -131,7 +131,8 @@ impl Broker {
         self.vault.get(&name).map_or(Ok(()), |record| may_replace(&name, Some(&record), &provider, &client_id, None))?;
 
         let prepared = self.providers.prepared(&provider).await?.clone();
-        let mut context = Context { descriptor: Arc::clone(&descriptor), settings, resolved: Arc::default(), egress: self.egress.clone() };
+        let mut context =
+            Context { descriptor: Arc::clone(&descriptor), settings, resolved: Arc::default(), egress: self.egress.clone() };
         let resolution = self.resolve(&prepared, &context).await?;
         context.resolved = Arc::new(resolution.resolved.clone());
         check_repeated(&descriptor, request, &resolution)?;
@@ -252,14 +253,21 @@ fn check_repeated(descriptor: &Descriptor, request: &LoginRequest, resolution: &
     ];
     for (name, value, configured) in given {
         let Some(value) = value else { continue };
-        let same = REPEATABLE.contains(&descriptor.name.as_str()) && configured.is_some_and(|url| Url::parse(value).is_ok_and(|given| given == *url));
+        let same = REPEATABLE.contains(&descriptor.name.as_str())
+            && configured.is_some_and(|url| Url::parse(value).is_ok_and(|given| given == *url));
         if same {
             continue;
         }
         let hint = if descriptor.setting(name).is_some() {
-            format!("Leave {name} out, or ask the operator to set {name} = \"…\" under [providers.{}] in broker.toml.", descriptor.name)
+            format!(
+                "Leave {name} out, or ask the operator to set {name} = \"…\" under [providers.{}] in broker.toml.",
+                descriptor.name
+            )
         } else {
-            format!("Leave {name} out: {}'s endpoints are fixed. For another server the operator can set [providers.oauth2] {name} = \"…\" in broker.toml.", descriptor.title)
+            format!(
+                "Leave {name} out: {}'s endpoints are fixed. For another server the operator can set [providers.oauth2] {name} = \"…\" in broker.toml.",
+                descriptor.title
+            )
         };
         return Err(Error::new(
             Code::NotAllowed,
@@ -271,7 +279,13 @@ fn check_repeated(descriptor: &Descriptor, request: &LoginRequest, resolution: &
 }
 
 /// A secret of another kind, provider or account is never replaced.
-fn may_replace(name: &SecretName, old: Option<&Record>, provider: &Provider, client_id: &str, account: Option<&Account>) -> Result<()> {
+fn may_replace(
+    name: &SecretName,
+    old: Option<&Record>,
+    provider: &Provider,
+    client_id: &str,
+    account: Option<&Account>,
+) -> Result<()> {
     let conflict = |what: String| {
         Err(Error::new(
             Code::Conflict,
@@ -282,7 +296,9 @@ fn may_replace(name: &SecretName, old: Option<&Record>, provider: &Provider, cli
     let Some(old) = old else { return Ok(()) };
     match &old.stored {
         Stored::Static(_) => conflict(format!("\"{name}\" is a stored value; a login does not replace it.")),
-        Stored::Grant(grant) if grant.lineage != provider.lineage() => conflict(format!("\"{name}\" is a login with {}.", grant.provider)),
+        Stored::Grant(grant) if grant.lineage != provider.lineage() => {
+            conflict(format!("\"{name}\" is a login with {}.", grant.provider))
+        }
         Stored::Grant(grant) if grant.client_id != client_id => {
             conflict(format!("\"{name}\" is a login of another OAuth client with {}.", grant.provider))
         }
@@ -334,7 +350,11 @@ impl Attempt {
     fn nobody_came(&self) -> Error {
         Error::new(
             Code::Expired,
-            format!("Nobody finished signing in to {} within {} minutes.", self.context.descriptor.title, FINISH_WITHIN.as_secs() / 60),
+            format!(
+                "Nobody finished signing in to {} within {} minutes.",
+                self.context.descriptor.title,
+                FINISH_WITHIN.as_secs() / 60
+            ),
             format!(
                 "Some errors are shown in the browser only: ask the person what they saw there. The callback URL {} must be registered with the OAuth client. Then call start_oauth_flow again.",
                 self.redirect_uri
@@ -348,7 +368,11 @@ impl Attempt {
         let code = match outcome {
             callback::Outcome::Code(code) => code,
             callback::Outcome::Error { error, .. } if error == "access_denied" => {
-                return Err(Error::new(Code::Denied, format!("The person, or {title} on their behalf, declined the sign-in."), "Ask the person before you try again."));
+                return Err(Error::new(
+                    Code::Denied,
+                    format!("The person, or {title} on their behalf, declined the sign-in."),
+                    "Ask the person before you try again.",
+                ));
             }
             callback::Outcome::Error { error, description } => {
                 let description = description.map_or_else(String::new, |text| format!(", {}", foreign(&text)));
@@ -386,7 +410,8 @@ impl Attempt {
         // Not said: as asked (RFC 6749 section 5.1). Not echoed: offline_access and the like.
         let scopes = facts.scopes.unwrap_or_else(|| self.scopes.clone());
         let quiet = |scope: &&String| !descriptor.scopes.not_echoed.contains(*scope);
-        let missing_scopes: Vec<String> = self.scopes.iter().filter(quiet).filter(|scope| !scopes.contains(scope)).cloned().collect();
+        let missing_scopes: Vec<String> =
+            self.scopes.iter().filter(quiet).filter(|scope| !scopes.contains(scope)).cloned().collect();
         let extra_scopes: Vec<String> = scopes.iter().filter(|scope| !self.scopes.contains(scope)).cloned().collect();
         let done = LoggedIn {
             name: self.name.clone(),

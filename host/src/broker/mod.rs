@@ -90,7 +90,11 @@ impl Broker {
     /// taken for its own.
     fn callback_path(&self, provider: &Provider) -> String {
         let path = self.callback_url.path();
-        if provider.is_embedded() { path.to_owned() } else { format!("{}/{}", path.trim_end_matches('/'), provider.descriptor().name) }
+        if provider.is_embedded() {
+            path.to_owned()
+        } else {
+            format!("{}/{}", path.trim_end_matches('/'), provider.descriptor().name)
+        }
     }
 
     /// Reads a provider's settings where files and commands may block.

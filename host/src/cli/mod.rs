@@ -40,7 +40,9 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     crate::telemetry::init();
     let done = match arguments.command {
-        None => serve::run(&serve::Options { config: arguments.config, plugins: arguments.plugins, no_browser: arguments.no_browser }),
+        None => {
+            serve::run(&serve::Options { config: arguments.config, plugins: arguments.plugins, no_browser: arguments.no_browser })
+        }
         Some(Command::Providers(command)) => providers::run(command),
     };
     match done {

@@ -55,7 +55,9 @@ impl Arguments {
             .into_iter()
             .map(|entry| match entry {
                 Value::String(text) => Ok(text),
-                other => Err(self.wrong(name, WANTED, &format!("one of its entries is {}", kind(&other).trim_start_matches("it is ")))),
+                other => {
+                    Err(self.wrong(name, WANTED, &format!("one of its entries is {}", kind(&other).trim_start_matches("it is "))))
+                }
             })
             .collect()
     }
@@ -69,7 +71,11 @@ impl Arguments {
                 .into_iter()
                 .map(|(key, value)| match value {
                     Value::String(text) => Ok((key, text)),
-                    other => Err(self.wrong(name, WANTED, &format!("one of its values is {}", kind(&other).trim_start_matches("it is ")))),
+                    other => Err(self.wrong(
+                        name,
+                        WANTED,
+                        &format!("one of its values is {}", kind(&other).trim_start_matches("it is ")),
+                    )),
                 })
                 .collect(),
             Some(other) => Err(self.wrong(name, WANTED, kind(&other))),
@@ -125,9 +131,16 @@ mod tests {
 
     #[test]
     fn each_wrong_argument_is_named_with_what_it_must_be() {
-        for (value, wanted) in [(json!({}), "a string; it is missing"), (json!({ "name": 123 }), "a string; it is a number"), (json!({ "name": null }), "a string; it is missing")] {
+        for (value, wanted) in [
+            (json!({}), "a string; it is missing"),
+            (json!({ "name": 123 }), "a string; it is a number"),
+            (json!({ "name": null }), "a string; it is missing"),
+        ] {
             let error = arguments(value).text("name").unwrap_err();
-            assert!(error.message().contains("store_secret needs the argument name") && error.message().contains(wanted), "{error}");
+            assert!(
+                error.message().contains("store_secret needs the argument name") && error.message().contains(wanted),
+                "{error}"
+            );
         }
         for value in [json!({}), json!({ "scopes": "admin" }), json!({ "scopes": [1, null, {}] }), json!({ "scopes": null })] {
             assert!(arguments(value).list("scopes").is_err());

@@ -28,7 +28,9 @@ pub(super) fn tools() -> &'static [Tool] {
 
 fn build() -> Vec<Tool> {
     let text = |about: &str| json!({ "type": "string", "description": about });
-    let name = text("The secret's name: 1 to 128 letters, digits, '.', '_', '-', '/', '@', ':'. Convention: github-token, google-token-work.");
+    let name = text(
+        "The secret's name: 1 to 128 letters, digits, '.', '_', '-', '/', '@', ':'. Convention: github-token, google-token-work.",
+    );
     let scopes = json!({ "type": "array", "items": { "type": "string" }, "description": "Scopes, such as [\"repo\"]. Only what the work needs." });
     let ttl = |about: &str| json!({ "type": "integer", "minimum": 1, "description": about });
     let provider = text("A provider's name: github, google, azure, okta, oauth2, or another that list_providers shows.");
@@ -203,7 +205,15 @@ fn login_answer() -> Value {
     })
 }
 
-fn tool(name: &'static str, title: &str, about: &'static str, hints: &Hints, takes: Value, required: &[&str], gives: Value) -> Tool {
+fn tool(
+    name: &'static str,
+    title: &str,
+    about: &'static str,
+    hints: &Hints,
+    takes: Value,
+    required: &[&str],
+    gives: Value,
+) -> Tool {
     let input = json!({ "type": "object", "properties": takes, "required": required, "additionalProperties": false });
     // A failure has the same shape, so that clients that check it find it right, too.
     let mut members = json!({

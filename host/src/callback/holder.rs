@@ -15,8 +15,8 @@ pub(super) struct Holder {
 }
 
 impl Holder {
-    pub(super) fn new(pid: u32, name: &str) -> Self {
-        Self { pid, name: name.to_owned() }
+    pub(super) fn new(pid: u32, name: impl Into<String>) -> Self {
+        Self { pid, name: name.into() }
     }
 
     /// Whether it is another process of this program, by its name.
@@ -49,7 +49,7 @@ pub(super) fn find(address: SocketAddr) -> Option<Holder> {
         .ok()?
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())
         .find(|pid| holds(*pid, &inodes))?;
-    Some(Holder { pid, name: name(pid)? })
+    Some(Holder::new(pid, name(pid)?))
 }
 
 /// The inodes of the sockets that listen at the address, from a table as `/proc/net/tcp` has it: for every socket a line

@@ -12,7 +12,7 @@ use std::net::TcpListener as StdListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -31,6 +31,8 @@ use super::request::{MAX_HEADERS, MAX_TARGET};
 
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_READERS: usize = 16;
+/// How long a connection may be silent before it can be sent away in favour of another.
+const GRACE: Duration = Duration::from_millis(10);
 const MAX_HEADER_COUNT: usize = 32;
 /// Enough to read what is a little too large and to say so on a page.
 const READ_BUFFER: usize = 2 * (MAX_TARGET + MAX_HEADERS);
@@ -108,10 +110,10 @@ async fn accept(sockets: Arc<Sockets>, flows: Arc<Flows>, pages: OpenPages) {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        readers.make_room();
+        readers.make_room().await;
         let judged = Arc::new(AtomicBool::new(false));
         let task = tokio::spawn(serve(stream, Arc::clone(&flows), Arc::clone(&judged), pages.clone()));
-        readers.0.push_back(Reader { judged, task: task.abort_handle() });
+        readers.0.push_back(Reader { judged, since: Instant::now(), task: task.abort_handle() });
     }
 }
 
@@ -124,6 +126,7 @@ struct Readers(VecDeque<Reader>);
 struct Reader {
     /// Set by whoever comes first: the request, which is then answered, or the eviction.
     judged: Arc<AtomicBool>,
+    since: Instant,
     task: AbortHandle,
 }
 
@@ -136,11 +139,16 @@ impl Reader {
 }
 
 impl Readers {
-    fn make_room(&mut self) {
-        self.0.retain(|reader| !reader.judged.load(Ordering::Acquire) && !reader.task.is_finished());
-        while self.0.len() >= MAX_READERS {
-            if let Some(oldest) = self.0.pop_front() {
-                oldest.evict();
+    /// Waits until one more may be read. A browser sends its request as soon as it is connected, and gets the time to.
+    async fn make_room(&mut self) {
+        loop {
+            self.0.retain(|reader| !reader.judged.load(Ordering::Acquire) && !reader.task.is_finished());
+            if self.0.len() < MAX_READERS {
+                return;
+            }
+            match self.0.front() {
+                Some(oldest) if oldest.since.elapsed() >= GRACE => oldest.evict(),
+                _ => tokio::time::sleep(Duration::from_millis(1)).await,
             }
         }
     }

@@ -11,20 +11,20 @@ use tokio::time::timeout;
 /// Longer than anything may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub struct Response {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: String,
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
 }
 
 impl Response {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
     }
 }
 
 /// A connection on which these bytes were sent.
-pub async fn connect(port: u16, bytes: &[u8]) -> TcpStream {
+pub(crate) async fn connect(port: u16, bytes: &[u8]) -> TcpStream {
     connect_at(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), bytes).await
 }
 
@@ -43,30 +43,30 @@ async fn read_all(mut stream: TcpStream) -> Vec<u8> {
 }
 
 /// Sends bytes and reads until the other side closes.
-pub async fn raw(port: u16, bytes: &[u8]) -> Vec<u8> {
+pub(crate) async fn raw(port: u16, bytes: &[u8]) -> Vec<u8> {
     read_all(connect(port, bytes).await).await
 }
 
 /// Sends bytes, hangs up the sending half, and lets whatever comes be.
-pub async fn throw(port: u16, bytes: &[u8]) {
+pub(crate) async fn throw(port: u16, bytes: &[u8]) {
     let mut stream = connect(port, bytes).await;
     let _ = stream.shutdown().await;
     read_all(stream).await;
 }
 
-pub fn status_of(bytes: &[u8]) -> Option<u16> {
+pub(crate) fn status_of(bytes: &[u8]) -> Option<u16> {
     std::str::from_utf8(bytes.get(9..12)?).ok()?.parse().ok()
 }
 
-pub async fn get(port: u16, target: &str) -> Response {
+pub(crate) async fn get(port: u16, target: &str) -> Response {
     get_with(port, target, "accept: text/html").await
 }
 
-pub async fn get_with(port: u16, target: &str, header: &str) -> Response {
+pub(crate) async fn get_with(port: u16, target: &str, header: &str) -> Response {
     parse(&raw(port, format!("GET {target} HTTP/1.1\r\nhost: localhost:{port}\r\n{header}\r\n\r\n").as_bytes()).await)
 }
 
-pub async fn get_at(address: SocketAddr, host: &str, target: &str) -> Response {
+pub(crate) async fn get_at(address: SocketAddr, host: &str, target: &str) -> Response {
     let request = format!("GET {target} HTTP/1.1\r\nhost: {host}:{}\r\n\r\n", address.port());
     parse(&read_all(connect_at(address, request.as_bytes()).await).await)
 }
@@ -83,7 +83,7 @@ fn parse(bytes: &[u8]) -> Response {
 }
 
 /// How many of the connections the other side has not closed.
-pub async fn still_open(streams: &mut [TcpStream]) -> usize {
+pub(crate) async fn still_open(streams: &mut [TcpStream]) -> usize {
     let mut open = 0;
     for stream in streams {
         let mut byte = [0];
@@ -93,13 +93,12 @@ pub async fn still_open(streams: &mut [TcpStream]) -> usize {
 }
 
 /// Sends a byte now and then until the other side closes.
-pub async fn trickle_until_closed(stream: &mut TcpStream) {
+pub(crate) async fn trickle_until_closed(stream: &mut TcpStream) {
     let mut buffer = [0; 1024];
     for _ in 0..100 {
         let _ = stream.write_all(b"x").await;
-        match timeout(Duration::from_millis(200), stream.read(&mut buffer)).await {
-            Ok(Ok(0) | Err(_)) => return,
-            Ok(Ok(_)) | Err(_) => {}
+        if let Ok(Ok(0) | Err(_)) = timeout(Duration::from_millis(200), stream.read(&mut buffer)).await {
+            return;
         }
     }
     panic!("the connection was never closed");

@@ -93,7 +93,7 @@ fn build_into(toolchain: &Toolchain, set: &Set, folder: &Path) -> Result<BTreeMa
             sha256: digest::of(bytes),
             bytes: bytes.len(),
             source: digest::of_sources(name)?,
-            descriptor: host::descriptor(&file(folder, name))?,
+            descriptor: host::descriptor(bytes)?,
         };
         Ok(((*name).to_owned(), locked))
     };
@@ -115,7 +115,7 @@ fn check_lock(set: &Set) -> Result<()> {
         if digest::of_sources(name)? != locked.source {
             bail!("the sources of {}/{name}.wasm have changed since it was built: run `cargo xtask plugins`", set.folder);
         }
-        if host::descriptor(&file(&folder, name))? != locked.descriptor {
+        if host::descriptor(&bytes)? != locked.descriptor {
             bail!("{}/{name}.wasm does not describe itself as plugins.lock says: run `cargo xtask plugins`", set.folder);
         }
     }

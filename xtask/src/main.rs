@@ -18,6 +18,8 @@ mod run;
 mod test;
 mod toolchain;
 
+use std::process::ExitCode;
+
 use anyhow::{Result, bail};
 
 const USAGE: &str = "\
@@ -28,10 +30,19 @@ usage: cargo xtask COMMAND
   plugins --check    prove that what is committed is what the sources give
   test               see to what the tests need, then run all of them";
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match words.as_slice() {
+    match carry_out(&arguments.iter().map(String::as_str).collect::<Vec<_>>()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("Error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn carry_out(words: &[&str]) -> Result<()> {
+    match words {
         ["wasm-toolchain"] => toolchain::install(),
         ["plugins"] => plugins::refresh(),
         ["plugins", "--check"] => plugins::check(),

@@ -20,6 +20,7 @@
 
 pub mod audit;
 pub mod broker;
+pub mod browser;
 pub mod callback;
 pub mod cli;
 pub mod config;

@@ -6,7 +6,9 @@
 //! | `plugins` | rebuilds `plugins/`, the lock, the descriptor schema and the test components |
 //! | `plugins --check` | proves that what is committed is what the sources give |
 //! | `test` | sees to what the tests need, then runs all of them |
+//! | `bench` | measures the broker beside its predecessor and a bare echo |
 
+mod bench;
 mod component;
 mod digest;
 mod host;
@@ -28,7 +30,8 @@ usage: cargo xtask COMMAND
   wasm-toolchain     make this machine able to compile provider components
   plugins            rebuild plugins/, its lock, the descriptor schema and the test components
   plugins --check    prove that what is committed is what the sources give
-  test               see to what the tests need, then run all of them";
+  test               see to what the tests need, then run all of them
+  bench              measure the broker beside its predecessor and a bare echo (needs Node.js and npm)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -47,6 +50,7 @@ fn carry_out(words: &[&str]) -> Result<()> {
         ["plugins"] => plugins::refresh(),
         ["plugins", "--check"] => plugins::check(),
         ["test"] => test::run(),
+        ["bench"] => bench::run(),
         _ => bail!("{USAGE}"),
     }
 }

@@ -1,1 +1,111 @@
-//! To come.
+//! The heart: secrets, references, flows, refresh, minting. Knows no MCP and no wasmtime.
+//!
+//! Both faces call the same functions, so what an agent can do a person can do through the same checks. What only the
+//! operator may decide comes in through [`Broker::new`] and nowhere else.
+
+pub mod authorization;
+pub mod failure;
+pub mod flows;
+pub mod grant;
+pub mod id_token;
+pub mod issuer;
+pub mod login;
+pub mod minting;
+pub mod overview;
+pub mod references;
+pub mod refresh;
+pub mod resolution;
+pub mod secrets;
+pub mod tokens;
+pub mod ttl;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::audit::Audit;
+use crate::callback::Listener;
+use crate::config::{Browser, Config};
+use crate::descriptor::settings::Settings;
+use crate::egress::Egress;
+use crate::error::{Code, Error, Result};
+use crate::providers::{Provider, Providers};
+use crate::secret::Secret;
+use crate::vault::Vault;
+
+/// The broker of one process.
+pub struct Broker {
+    vault: Vault,
+    providers: Providers,
+    egress: Egress,
+    callbacks: Listener,
+    callback_url: url::Url,
+    audit: Audit,
+    open_browser: bool,
+    max_ttl: Option<u64>,
+    references: Mutex<references::References>,
+    mint: Mutex<minting::Mint>,
+    flows: flows::Flows,
+    keys: id_token::KeyStore,
+    turns: refresh::Turns,
+}
+
+impl Broker {
+    /// Puts a broker together from what the operator said. `jwt_secret` is `JWT_SECRET`, if set.
+    ///
+    /// # Errors
+    /// `invalid_configuration`.
+    pub fn new(config: &Config, providers: Providers, audit: Audit, jwt_secret: Option<&Secret>) -> Result<Arc<Self>> {
+        Ok(Arc::new(Self {
+            vault: Vault::default(),
+            providers,
+            egress: Egress::new(&config.egress)?,
+            callbacks: Listener::new(&config.callback.url),
+            callback_url: config.callback.url.clone(),
+            audit,
+            open_browser: config.browser == Browser::Open,
+            max_ttl: config.policy.max_ttl_seconds,
+            references: Mutex::default(),
+            mint: Mutex::new(minting::Mint::new(jwt_secret)),
+            flows: flows::Flows::default(),
+            keys: id_token::KeyStore::default(),
+            turns: refresh::Turns::default(),
+        }))
+    }
+
+    /// The audit trail.
+    #[must_use]
+    pub const fn audit(&self) -> &Audit {
+        &self.audit
+    }
+
+    /// Ends every login under way and writes the audit trail out.
+    pub async fn close(&self) {
+        for flow in self.flows.pending() {
+            flow.task.abort();
+        }
+        self.callbacks.settle().await;
+        self.audit.flush();
+    }
+
+    /// Where a provider's logins come back to: a path of its own for a drop-in, so that no other provider's answer is
+    /// taken for its own.
+    fn callback_path(&self, provider: &Provider) -> String {
+        let path = self.callback_url.path();
+        if provider.is_embedded() { path.to_owned() } else { format!("{}/{}", path.trim_end_matches('/'), provider.descriptor().name) }
+    }
+
+    /// Reads a provider's settings where files and commands may block.
+    async fn settings(&self, provider: &Arc<Provider>) -> Result<Settings> {
+        let provider = Arc::clone(provider);
+        tokio::task::spawn_blocking(move || provider.read_settings())
+            .await
+            .map_err(|_| Error::new(Code::Internal, "The settings could not be read.", "Try again."))?
+    }
+
+    fn references(&self) -> MutexGuard<'_, references::References> {
+        self.references.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn mint(&self) -> MutexGuard<'_, minting::Mint> {
+        self.mint.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

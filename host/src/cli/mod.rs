@@ -1,6 +1,7 @@
 //! The face to people: one file a command. Decides nothing; what it does, the broker does.
 
 mod providers;
+mod serve;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,6 +20,9 @@ struct Arguments {
     /// A folder of provider components; may be given more than once. Naming it approves what lies in it.
     #[arg(long, global = true, value_name = "DIR")]
     plugins: Vec<PathBuf>,
+    /// Do not open a browser for a login; only tell the URL.
+    #[arg(long, global = true)]
+    no_browser: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -34,8 +38,9 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    crate::telemetry::init();
     let done = match arguments.command {
-        None => Ok(()),
+        None => serve::run(&serve::Options { config: arguments.config, plugins: arguments.plugins, no_browser: arguments.no_browser }),
         Some(Command::Providers(command)) => providers::run(command),
     };
     match done {

@@ -4,19 +4,22 @@
 //! an error with a suggestion, because a misspelt limit that is silently ignored is no limit.
 
 mod load;
+mod parse;
+mod reader;
+pub mod source;
+mod suggest;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use serde::Deserialize;
 use url::Url;
 
-pub use load::{ENV_FILE, load};
+pub use load::{ENV_FILE, default_file, load};
+pub use suggest::suggest;
 
 /// All of the operator's file.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Config {
     /// Whether a login opens the browser.
     pub browser: Browser,
@@ -33,8 +36,7 @@ pub struct Config {
 }
 
 /// Whether a login opens the browser.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Browser {
     /// The person's own browser is opened.
     #[default]
@@ -44,8 +46,7 @@ pub enum Browser {
 }
 
 /// `[callback]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Callback {
     /// The redirect URI that OAuth clients are registered with: `http`, a loopback host, a port, a path.
     pub url: Url,
@@ -62,16 +63,14 @@ impl Default for Callback {
 pub const DEFAULT_CALLBACK: &str = "http://localhost:9876/oauth/callback";
 
 /// `[policy]`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
     /// Narrows every provider's own cap on lifetimes.
     pub max_ttl_seconds: Option<u64>,
 }
 
 /// `[egress]`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Egress {
     /// A PEM file of certificate authorities to trust besides the platform's.
     pub extra_roots: Option<PathBuf>,
@@ -87,8 +86,7 @@ pub struct Egress {
 }
 
 /// `[providers.NAME]`.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Provider {
     /// The most an agent may ask for. Not set: any scope.
     pub scopes: Option<Vec<String>>,
@@ -97,13 +95,11 @@ pub struct Provider {
     /// A component of a team's own, for a name that is not embedded.
     pub component: Option<PathBuf>,
     /// Everything else: the provider's settings, by the names its descriptor gives them.
-    #[serde(flatten)]
     pub settings: BTreeMap<String, Source>,
 }
 
 /// Which port a callback may use.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LoopbackPort {
     /// The configured one, or the login fails.
     #[default]
@@ -113,8 +109,7 @@ pub enum LoopbackPort {
 }
 
 /// Where a setting's value comes from.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Source {
     /// Written into the file.
     Text(String),
@@ -123,8 +118,7 @@ pub enum Source {
 }
 
 /// A place other than the file for a setting's value.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Elsewhere {
     /// An environment variable.
     Env(String),

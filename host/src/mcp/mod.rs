@@ -1,1 +1,53 @@
-//! To come.
+//! The face to agents: MCP over standard input and output. Translates; decides nothing.
+
+mod answers;
+mod arguments;
+mod catalog;
+mod login;
+mod overview;
+mod secrets;
+mod server;
+mod tokens;
+mod transport;
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rmcp::ServiceExt as _;
+
+use crate::broker::Broker;
+use crate::error::{Code, Error, Result};
+
+/// What agents are told about using the broker: the rules that also stand in the documentation.
+pub const INSTRUCTIONS: &str = include_str!("../../../docs/agent-rules.md");
+
+/// How long calls under way may take to answer once the client has gone.
+const LEAVE: Duration = Duration::from_millis(300);
+
+/// Serves one client until it goes: end of input, or nobody reads the output.
+///
+/// # Errors
+/// `internal` where the threads cannot be started. A client that leaves is no error, however it leaves.
+pub async fn serve(broker: Arc<Broker>, input: impl Read + Send + 'static, output: impl Write + Send + 'static) -> Result<()> {
+    let failed = |error: std::io::Error| Error::new(Code::Internal, format!("The transport does not start: {error}."), "Try again.");
+    let (lines, ends) = transport::Lines::start(input, output).map_err(failed)?;
+    let serving = async {
+        // Err: the client left before it said a word.
+        if let Ok(service) = server::Server::new(Arc::clone(&broker)).serve(lines).await {
+            let _ = service.waiting().await;
+        }
+    };
+    tokio::pin!(serving);
+    let over = tokio::select! {
+        () = &mut serving => true,
+        () = ends.ended.notified() => false,
+    };
+    broker.close().await;
+    if !over {
+        // Answers that are ready still go out; a call that waits for a person does not hold the process up.
+        let _ = tokio::time::timeout(LEAVE, &mut serving).await;
+    }
+    ends.written().await;
+    Ok(())
+}

@@ -66,7 +66,7 @@ pub fn read(descriptor: &Descriptor, operator: &config::Provider) -> Result<Sett
     let mut settings = Settings::default();
     for setting in &descriptor.settings {
         let value = match operator.settings.get(&setting.name) {
-            Some(source) => Some(config::read(source).map_err(|error| {
+            Some(source) => Some(config::source::read(source).map_err(|error| {
                 let hint = error.hint().to_owned();
                 Error::new(error.code(), format!("[providers.{}] {}: {}", descriptor.name, setting.name, error.message()), hint)
             })?),

@@ -1,0 +1,422 @@
+//! Signing in: authorization code with PKCE, from the URL to the stored grant.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::watch;
+use url::Url;
+use uuid::Uuid;
+
+use super::Broker;
+use super::authorization::{AuthorizationRequest, check_extra, check_scopes, random};
+use super::failure::{During, explain};
+use super::flows::{Flow, Reservation, Status};
+use super::grant;
+use super::id_token::Expected;
+use super::resolution::{self, Resolution};
+use super::ttl::Deadline;
+use crate::audit::{Event, Outcome};
+use crate::callback::{self, Page, Pending};
+use crate::config::LoopbackPort;
+use crate::descriptor::Descriptor;
+use crate::error::{Code, Error, Result, foreign};
+use crate::providers::Provider;
+use crate::sandbox::{Context, Prepared, Tokens};
+use crate::secret::{Secret, SecretName};
+use crate::vault::{Account, Grant, Record, Stored};
+
+/// How long a person has to finish.
+const FINISH_WITHIN: Duration = Duration::from_secs(300);
+/// Providers whose endpoints an agent may repeat, as it could with the predecessor.
+const REPEATABLE: [&str; 2] = ["oauth2", "okta"];
+
+/// What start_oauth_flow asks for.
+#[derive(Debug, Clone, Default)]
+pub struct LoginRequest {
+    /// A provider's name or alias.
+    pub provider: String,
+    /// The scopes wanted.
+    pub scopes: Vec<String>,
+    /// The name the tokens will have.
+    pub secret_name: String,
+    /// Must be the configured or discovered one, where given.
+    pub authorization_endpoint: Option<String>,
+    /// Must be the configured or discovered one, where given.
+    pub token_endpoint: Option<String>,
+}
+
+/// A login that is under way.
+pub struct Started {
+    /// The login.
+    pub flow: Arc<Flow>,
+    /// Whether a browser was opened for the person.
+    pub browser_opened: bool,
+}
+
+/// How a login ended well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoggedIn {
+    /// The secret's name.
+    pub name: SecretName,
+    /// The provider's title.
+    pub provider: String,
+    /// The account, if a verified id_token says.
+    pub account: Option<Account>,
+    /// The scopes granted.
+    pub scopes: Vec<String>,
+    /// Scopes that were asked for and not granted.
+    pub missing_scopes: Vec<String>,
+    /// Scopes that were granted and not asked for.
+    pub extra_scopes: Vec<String>,
+    /// Seconds until the access token ends, where known.
+    pub expires_in: Option<u64>,
+    /// Whether it can be refreshed.
+    pub has_refresh_token: bool,
+}
+
+/// Everything that a flow needs once the browser comes back.
+struct Attempt {
+    broker: Arc<Broker>,
+    provider: Arc<Provider>,
+    prepared: Prepared,
+    context: Context,
+    resolution: Resolution,
+    client_id: String,
+    name: SecretName,
+    scopes: Vec<String>,
+    verifier: Secret,
+    nonce: Option<Secret>,
+    redirect_uri: Url,
+    flow_id: String,
+}
+
+impl Broker {
+    /// Begins a login: everything up to the browser.
+    ///
+    /// # Errors
+    /// Whatever stands in the way, before anybody is asked to sign in.
+    pub async fn start_login(self: &Arc<Self>, request: LoginRequest) -> Result<Started> {
+        let started = self.begin(&request).await;
+        let (outcome, code) = match &started {
+            Ok(_) => (Outcome::Pending, None),
+            Err(error) => (Outcome::Refused, Some(error.code())),
+        };
+        self.audit.record(Event {
+            event: "start_oauth_flow",
+            outcome,
+            secret: Some(&request.secret_name),
+            provider: Some(&request.provider),
+            flow: started.as_ref().ok().map(|started| started.flow.id.as_str()),
+            code,
+            ..Event::default()
+        });
+        started
+    }
+
+    async fn begin(self: &Arc<Self>, request: &LoginRequest) -> Result<Started> {
+        let name = SecretName::parse(&request.secret_name)?;
+        let provider = self.providers.get(&request.provider).await?;
+        let descriptor = Arc::clone(provider.descriptor());
+        if !descriptor.can_log_in() {
+            return Err(Error::new(
+                Code::Unsupported,
+                format!("{} has no login yet; it serves mint_token only.", descriptor.title),
+                "list_providers says which providers a person can sign in to.",
+            ));
+        }
+        let scopes = check_scopes(&descriptor.name, &request.scopes, provider.operator().scopes.as_deref())?;
+        let reservation = self.flows.reserve(&name)?;
+        let settings = Arc::new(self.settings(&provider).await?);
+        let client_id = settings.plain("client_id").unwrap_or_default().to_owned();
+        self.vault.get(&name).map_or(Ok(()), |record| may_replace(&name, Some(&record), &provider, &client_id, None))?;
+
+        let prepared = self.providers.prepared(&provider).await?.clone();
+        let mut context = Context { descriptor: Arc::clone(&descriptor), settings, resolved: Arc::default(), egress: self.egress.clone() };
+        let resolution = self.resolve(&prepared, &context).await?;
+        context.resolved = Arc::new(resolution.resolved.clone());
+        check_repeated(&descriptor, request, &resolution)?;
+        self.egress.check_url(&resolution.authorization_endpoint).map_err(Error::from)?;
+
+        let extra = prepared.authorization(&context, &scopes).await;
+        let extra = extra.map_err(|failed| explain(&descriptor.title, During::Preparing, failed))?;
+        let (extra, added) = check_extra(&descriptor, extra)?;
+        let mut asked = scopes;
+        asked.extend(added.into_iter().filter(|scope| !asked.contains(scope)).collect::<Vec<_>>());
+
+        let openid = descriptor.openid && asked.iter().any(|scope| scope == "openid");
+        let nonce = if openid { Some(random()?) } else { None };
+        let (state, verifier) = (random()?, random()?);
+        let any_port = provider.operator().loopback_port == LoopbackPort::Any;
+        let pending = self.callbacks.register(&self.callback_path(&provider), state.clone(), &descriptor.title, any_port).await?;
+        let redirect_uri = pending.redirect_uri().clone();
+        let authorization_url = AuthorizationRequest {
+            endpoint: &resolution.authorization_endpoint,
+            client_id: &client_id,
+            redirect_uri: &redirect_uri,
+            scopes: &asked,
+            state: &state,
+            verifier: &verifier,
+            nonce: nonce.as_ref(),
+            extra: &extra,
+        }
+        .url();
+
+        let flow_id = Uuid::new_v4().to_string();
+        let attempt = Attempt {
+            broker: Arc::clone(self),
+            provider,
+            prepared,
+            context,
+            resolution,
+            client_id,
+            name: name.clone(),
+            scopes: asked,
+            verifier,
+            nonce,
+            redirect_uri,
+            flow_id: flow_id.clone(),
+        };
+        let (tell, status) = watch::channel(Status::Pending);
+        let task = tokio::spawn(attempt.run(pending, tell, reservation));
+        let flow = Arc::new(Flow {
+            id: flow_id,
+            name,
+            provider: descriptor.title.clone(),
+            authorization_url,
+            deadline: Deadline::after(FINISH_WITHIN.as_secs()),
+            status,
+            task: task.abort_handle(),
+        });
+        self.flows.add(Arc::clone(&flow));
+        let browser_opened = self.open_browser && open(&flow.authorization_url);
+        Ok(Started { flow, browser_opened })
+    }
+
+    async fn resolve(&self, prepared: &Prepared, context: &Context) -> Result<Resolution> {
+        let descriptor = &context.descriptor;
+        let resolved = prepared.resolve(context).await;
+        let (pairs, documents) = resolved.map_err(|failed| explain(&descriptor.title, During::Preparing, failed))?;
+        resolution::resolve(descriptor, &context.settings, pairs, &documents)
+    }
+
+    /// Waits for a login to end, at most for `wait`; pending is an answer, too.
+    ///
+    /// # Errors
+    /// `unknown_flow`.
+    pub async fn await_login(&self, flow_id: &str, wait: Duration) -> Result<(Arc<Flow>, Status)> {
+        let flow = self.flows.get(flow_id)?;
+        let mut status = flow.status.clone();
+        let ended = tokio::time::timeout(wait, status.wait_for(|status| !matches!(status, Status::Pending))).await;
+        let status = match ended {
+            Ok(Ok(status)) => status.clone(),
+            // the flow's task is gone without a word: it was cancelled
+            Ok(Err(_)) => Status::Failed(cancelled()),
+            Err(_) => Status::Pending,
+        };
+        Ok((flow, status))
+    }
+
+    /// Ends a login; its port is free at once.
+    pub fn cancel_login(&self, flow: &Flow) {
+        if matches!(*flow.status.borrow(), Status::Pending) {
+            flow.task.abort();
+            self.audit.record(Event {
+                event: "cancel_oauth_flow",
+                secret: Some(flow.name.as_str()),
+                flow: Some(&flow.id),
+                ..Event::default()
+            });
+        }
+    }
+}
+
+fn cancelled() -> Error {
+    Error::new(Code::Cancelled, "The login was cancelled.", "Call start_oauth_flow for a new one.")
+}
+
+fn open(url: &Url) -> bool {
+    match crate::browser::open(url) {
+        Ok(_) => true,
+        Err(error) => {
+            tracing::warn!("no browser was opened: {error}");
+            false
+        }
+    }
+}
+
+/// An agent may repeat endpoints, never choose them.
+fn check_repeated(descriptor: &Descriptor, request: &LoginRequest, resolution: &Resolution) -> Result<()> {
+    let given = [
+        ("authorization_endpoint", &request.authorization_endpoint, Some(&resolution.authorization_endpoint)),
+        ("token_endpoint", &request.token_endpoint, resolution.token_endpoint.as_ref()),
+    ];
+    for (name, value, configured) in given {
+        let Some(value) = value else { continue };
+        let same = REPEATABLE.contains(&descriptor.name.as_str()) && configured.is_some_and(|url| Url::parse(value).is_ok_and(|given| given == *url));
+        if same {
+            continue;
+        }
+        let hint = if descriptor.setting(name).is_some() {
+            format!("Leave {name} out, or ask the operator to set {name} = \"…\" under [providers.{}] in broker.toml.", descriptor.name)
+        } else {
+            format!("Leave {name} out: {}'s endpoints are fixed. For another server the operator can set [providers.oauth2] {name} = \"…\" in broker.toml.", descriptor.title)
+        };
+        return Err(Error::new(
+            Code::NotAllowed,
+            format!("{name} {} is not {}'s; only the operator can name endpoints.", foreign(value), descriptor.title),
+            hint,
+        ));
+    }
+    Ok(())
+}
+
+/// A secret of another kind, provider or account is never replaced.
+fn may_replace(name: &SecretName, old: Option<&Record>, provider: &Provider, client_id: &str, account: Option<&Account>) -> Result<()> {
+    let conflict = |what: String| {
+        Err(Error::new(
+            Code::Conflict,
+            what,
+            format!("Use another secret_name, or delete \"{name}\" first with delete_secret if it is no longer needed."),
+        ))
+    };
+    let Some(old) = old else { return Ok(()) };
+    match &old.stored {
+        Stored::Static(_) => conflict(format!("\"{name}\" is a stored value; a login does not replace it.")),
+        Stored::Grant(grant) if grant.lineage != provider.lineage() => conflict(format!("\"{name}\" is a login with {}.", grant.provider)),
+        Stored::Grant(grant) if grant.client_id != client_id => {
+            conflict(format!("\"{name}\" is a login of another OAuth client with {}.", grant.provider))
+        }
+        Stored::Grant(grant) => match (&grant.account, account) {
+            (Some(old), Some(new)) if (&old.issuer, &old.subject) != (&new.issuer, &new.subject) => {
+                conflict(format!("\"{name}\" is the login of another account."))
+            }
+            _ => Ok(()),
+        },
+    }
+}
+
+impl Attempt {
+    /// The flow's task. When it is aborted, everything it owns is dropped: listener, reservation, verifier.
+    async fn run(self, mut pending: Pending, tell: watch::Sender<Status>, reservation: Reservation) {
+        let result = match tokio::time::timeout(FINISH_WITHIN, pending.arrival()).await {
+            Err(_) => Err(self.nobody_came()),
+            Ok(arrival) => {
+                let result = self.arrived(arrival.outcome, arrival.iss.as_deref()).await;
+                arrival.reply.send(match &result {
+                    Ok(_) => Page::SignedIn,
+                    Err(error) if error.code() == Code::Denied => Page::Declined,
+                    Err(_) => Page::Failed,
+                });
+                result
+            }
+        };
+        drop(reservation);
+        let (outcome, code) = match &result {
+            Ok(_) => (Outcome::Ok, None),
+            Err(error) if error.code() == Code::Denied => (Outcome::Refused, Some(error.code())),
+            Err(error) => (Outcome::Failed, Some(error.code())),
+        };
+        self.broker.audit.record(Event {
+            event: "login",
+            outcome,
+            secret: Some(self.name.as_str()),
+            provider: Some(&self.context.descriptor.name),
+            flow: Some(&self.flow_id),
+            code,
+            ..Event::default()
+        });
+        let _ = tell.send(match result {
+            Ok(done) => Status::Done(Arc::new(done)),
+            Err(error) => Status::Failed(error),
+        });
+    }
+
+    fn nobody_came(&self) -> Error {
+        Error::new(
+            Code::Expired,
+            format!("Nobody finished signing in to {} within {} minutes.", self.context.descriptor.title, FINISH_WITHIN.as_secs() / 60),
+            format!(
+                "Some errors are shown in the browser only: ask the person what they saw there. The callback URL {} must be registered with the OAuth client. Then call start_oauth_flow again.",
+                self.redirect_uri
+            ),
+        )
+    }
+
+    async fn arrived(&self, outcome: callback::Outcome, iss: Option<&str>) -> Result<LoggedIn> {
+        self.resolution.issuers.check_callback(iss)?;
+        let title = &self.context.descriptor.title;
+        let code = match outcome {
+            callback::Outcome::Code(code) => code,
+            callback::Outcome::Error { error, .. } if error == "access_denied" => {
+                return Err(Error::new(Code::Denied, format!("The person, or {title} on their behalf, declined the sign-in."), "Ask the person before you try again."));
+            }
+            callback::Outcome::Error { error, description } => {
+                let description = description.map_or_else(String::new, |text| format!(", {}", foreign(&text)));
+                return Err(Error::new(
+                    Code::ProviderError,
+                    format!("{title} refused the sign-in: {}{description}.", foreign(&error)),
+                    "The operator should check the client's registration, its callback URL and scopes with the provider.",
+                ));
+            }
+        };
+        let before = SystemTime::now();
+        let tokens = self.prepared.exchange(&self.context, code, self.verifier.clone(), &self.redirect_uri).await;
+        let tokens = tokens.map_err(|failed| explain(title, During::Exchange, failed))?;
+        let account = self.account(&tokens).await?;
+        self.store(tokens, account, before)
+    }
+
+    /// Whose login it is, by a verified id_token. An id_token that nobody asked for is not looked at.
+    async fn account(&self, tokens: &Tokens) -> Result<Option<Account>> {
+        let (Some(nonce), Some(jwks_uri)) = (&self.nonce, &self.resolution.jwks_uri) else { return Ok(None) };
+        let Some(id_token) = &tokens.id_token else {
+            return Err(Error::new(
+                Code::ProviderError,
+                format!("{} was asked for the scope openid and sent no id_token.", self.context.descriptor.title),
+                "Nothing was stored. Leave the scope openid out, or check the client's registration with the provider.",
+            ));
+        };
+        let expected = Expected { issuers: &self.resolution.issuers, client_id: &self.client_id, nonce };
+        self.broker.keys.verify(id_token, jwks_uri, &expected, &self.context.egress).await.map(Some)
+    }
+
+    fn store(&self, tokens: Tokens, account: Option<Account>, before: SystemTime) -> Result<LoggedIn> {
+        let facts = grant::facts(&tokens)?;
+        let descriptor = &self.context.descriptor;
+        // Not said: as asked (RFC 6749 section 5.1). Not echoed: offline_access and the like.
+        let scopes = facts.scopes.unwrap_or_else(|| self.scopes.clone());
+        let quiet = |scope: &&String| !descriptor.scopes.not_echoed.contains(*scope);
+        let missing_scopes: Vec<String> = self.scopes.iter().filter(quiet).filter(|scope| !scopes.contains(scope)).cloned().collect();
+        let extra_scopes: Vec<String> = scopes.iter().filter(|scope| !self.scopes.contains(scope)).cloned().collect();
+        let done = LoggedIn {
+            name: self.name.clone(),
+            provider: descriptor.title.clone(),
+            account: account.clone(),
+            missing_scopes,
+            extra_scopes,
+            expires_in: facts.lifetime.map(|life| life.as_secs()),
+            has_refresh_token: tokens.refresh.is_some() && self.prepared.can_refresh(),
+            scopes: scopes.clone(),
+        };
+        let grant = Grant {
+            provider: descriptor.name.clone(),
+            lineage: self.provider.lineage(),
+            client_id: self.client_id.clone(),
+            issuer: self.resolution.issuers.expected.first().cloned(),
+            resolved: Arc::clone(&self.context.resolved),
+            account: account.clone(),
+            access: tokens.access,
+            refresh: tokens.refresh.filter(|_| self.prepared.can_refresh()),
+            scopes,
+            issued: before,
+            expires: facts.lifetime.map(|life| before + life),
+            ttl: descriptor.ttl,
+            notes: facts.notes,
+            ended: None,
+        };
+        let allowed = |old: Option<&Record>| may_replace(&self.name, old, &self.provider, &self.client_id, account.as_ref());
+        let tags = self.broker.vault.get(&self.name).map(|record| record.tags).unwrap_or_default();
+        self.broker.vault.put(&self.name, Stored::Grant(Arc::new(grant)), tags, allowed)?;
+        Ok(done)
+    }
+}

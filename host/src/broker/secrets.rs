@@ -1,0 +1,224 @@
+//! Storing, listing and forgetting; references and what they stand for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde_json::Value;
+
+use super::Broker;
+use super::grant::{Freshness, freshness};
+use super::references::{Reference, ended};
+use super::ttl::{self, Deadline};
+use crate::audit::{Event, Outcome};
+use crate::descriptor::Ttl;
+use crate::error::{Code, Error, Result};
+use crate::secret::{Secret, SecretName};
+use crate::vault::{Generation, Grant, Record, Stored};
+
+/// The largest value, in bytes.
+pub const MAX_VALUE: usize = 1 << 20;
+/// The longest purpose, in characters.
+pub const MAX_PURPOSE: usize = 500;
+const MAX_TAGS: usize = 32;
+const MAX_TAG: usize = 256;
+
+/// A reference as it is handed out.
+#[derive(Debug, Clone)]
+pub struct Issued {
+    /// The id.
+    pub id: String,
+    /// What it stands for.
+    pub name: SecretName,
+    /// Why it was asked for.
+    pub purpose: String,
+    /// When it ends.
+    pub deadline: Deadline,
+    /// How many seconds it lives.
+    pub lifetime: u64,
+    /// Why it lives shorter than was asked for, if so.
+    pub clipped: Option<&'static str>,
+}
+
+/// What can be told of a secret: everything but its value.
+#[derive(Debug, Clone)]
+pub struct Overview {
+    /// The name.
+    pub name: SecretName,
+    /// The record, from which nothing secret must be told.
+    pub record: Record,
+    /// How a login stands.
+    pub state: &'static str,
+}
+
+impl Broker {
+    /// Stores a value.
+    ///
+    /// # Errors
+    /// `invalid_argument`, `limit`, or `conflict` where the name is a login's.
+    pub fn store_secret(&self, name: &str, value: Secret, tags: BTreeMap<String, String>) -> Result<SecretName> {
+        let stored = self.store(name, value, tags);
+        self.record_simple("store_secret", name, &stored);
+        stored
+    }
+
+    fn store(&self, name: &str, value: Secret, tags: BTreeMap<String, String>) -> Result<SecretName> {
+        let name = SecretName::parse(name)?;
+        if value.is_empty() || value.len() > MAX_VALUE {
+            return Err(Error::new(Code::InvalidArgument, format!("The value has {} bytes.", value.len()), format!("Use 1 to {MAX_VALUE} bytes.")));
+        }
+        let sound = tags.len() <= MAX_TAGS && tags.iter().all(|(key, tag)| !key.is_empty() && key.chars().count() <= MAX_TAG && tag.chars().count() <= MAX_TAG);
+        if !sound {
+            return Err(Error::new(Code::InvalidArgument, "These are too many tags, or too long ones.", format!("Use at most {MAX_TAGS} tags with 1 to {MAX_TAG} characters.")));
+        }
+        self.vault.put(&name, Stored::Static(value), tags, |old| match old.map(|record| &record.stored) {
+            Some(Stored::Grant(grant)) => Err(Error::new(
+                Code::Conflict,
+                format!("\"{name}\" is a login with {}; a value does not replace it.", grant.provider),
+                "Use another name, or delete the login first with delete_secret.",
+            )),
+            _ => Ok(()),
+        })?;
+        Ok(name)
+    }
+
+    /// Forgets a secret, and with it every reference to it. Nothing is revoked at the provider.
+    ///
+    /// # Errors
+    /// `unknown_secret`.
+    pub fn delete_secret(&self, name: &str) -> Result<SecretName> {
+        let deleted = SecretName::parse(name).and_then(|name| if self.vault.delete(&name) { Ok(name) } else { Err(unknown(&name)) });
+        self.record_simple("delete_secret", name, &deleted);
+        deleted
+    }
+
+    /// Everything that is stored, without values.
+    #[must_use]
+    pub fn list_secrets(&self) -> Vec<Overview> {
+        let now = SystemTime::now();
+        let state = |record: &Record| match &record.stored {
+            Stored::Static(_) => "stored",
+            Stored::Grant(grant) => match (freshness(grant, now), &grant.ended, &grant.refresh) {
+                (Freshness::Fresh | Freshness::Due, ..) => "signed_in",
+                (Freshness::Expired, None, Some(_)) => "refreshes_when_used",
+                (Freshness::Expired, ..) => "sign_in_again",
+            },
+        };
+        self.vault.list().into_iter().map(|(name, record)| Overview { name, state: state(&record), record }).collect()
+    }
+
+    /// Issues a reference; an access token that has ended is refreshed first.
+    ///
+    /// # Errors
+    /// `invalid_argument`, `invalid_ttl`, `unknown_secret`, `sign_in_again`, `limit`.
+    pub async fn get_secret(&self, name: &str, purpose: &str, ttl_seconds: Option<&Value>) -> Result<Issued> {
+        let issued = self.issue_reference(name, purpose, ttl_seconds).await;
+        self.audit.record(Event {
+            event: "get_secret",
+            outcome: if issued.is_ok() { Outcome::Ok } else { Outcome::Refused },
+            secret: Some(name),
+            reference: issued.as_ref().ok().map(|issued| issued.id.as_str()),
+            purpose: Some(purpose),
+            code: issued.as_ref().err().map(Error::code),
+            ..Event::default()
+        });
+        issued
+    }
+
+    async fn issue_reference(&self, name: &str, purpose: &str, ttl_seconds: Option<&Value>) -> Result<Issued> {
+        let name = SecretName::parse(name)?;
+        let purpose = purpose.trim();
+        if purpose.is_empty() || purpose.chars().count() > MAX_PURPOSE {
+            return Err(Error::new(
+                Code::InvalidArgument,
+                "purpose must say in a few words what the secret is for; it is written to the audit trail.",
+                format!("Use 1 to {MAX_PURPOSE} characters, such as \"list my repositories\"."),
+            ));
+        }
+        let record = self.vault.get(&name).ok_or_else(|| unknown(&name))?;
+        let caps = ttl::caps(provider_ttl(&record), self.max_ttl);
+        let asked = ttl::parse(ttl_seconds, caps)?;
+        let mut lifetime = asked.min(caps.maximum);
+        let mut clipped = (lifetime < asked).then_some("that is the cap for this secret");
+        if let Stored::Grant(grant) = &record.stored {
+            let grant = self.usable(&name, record.generation, Arc::clone(grant)).await?;
+            if let Some(left) = remaining(&grant).filter(|left| *left < lifetime) {
+                lifetime = left.max(1);
+                clipped = Some("its access token ends then and cannot be refreshed");
+            }
+        }
+        let deadline = Deadline::after(lifetime);
+        let reference = Reference { name: name.clone(), generation: record.generation, deadline };
+        let id = self.references().issue(reference)?.to_string();
+        Ok(Issued { id, name, purpose: purpose.to_owned(), deadline, lifetime, clipped })
+    }
+
+    /// The value that a reference stands for: an access token or a stored value, never a refresh token.
+    ///
+    /// # Errors
+    /// `unknown_reference`, saying why it ended; `sign_in_again`.
+    pub async fn resolve_secret(&self, reference_id: &str) -> Result<Secret> {
+        let resolved = self.value_of(reference_id).await;
+        self.audit.record(Event {
+            event: "resolve_secret",
+            outcome: if resolved.is_ok() { Outcome::Ok } else { Outcome::Refused },
+            secret: resolved.as_ref().ok().map(|(name, _)| name.as_str()),
+            reference: Some(reference_id),
+            code: resolved.as_ref().err().map(Error::code),
+            ..Event::default()
+        });
+        resolved.map(|(_, value)| value)
+    }
+
+    async fn value_of(&self, reference_id: &str) -> Result<(SecretName, Secret)> {
+        let Reference { name, generation, .. } = self.references().get(reference_id)?;
+        let record = self.vault.get(&name).ok_or_else(|| ended(&format!("\"{name}\", which this reference stood for, was deleted.")))?;
+        if record.generation != generation {
+            return Err(ended(&format!("\"{name}\" has another value or login than when this reference was issued.")));
+        }
+        let value = match record.stored {
+            Stored::Static(value) => value,
+            Stored::Grant(grant) => self.usable(&name, generation, grant).await?.access.clone(),
+        };
+        Ok((name, value))
+    }
+
+    fn record_simple(&self, event: &str, name: &str, result: &Result<SecretName>) {
+        self.audit.record(Event {
+            event,
+            outcome: if result.is_ok() { Outcome::Ok } else { Outcome::Refused },
+            secret: Some(name),
+            code: result.as_ref().err().map(Error::code),
+            ..Event::default()
+        });
+    }
+
+    /// Which value or login a name has now.
+    #[must_use]
+    pub fn generation(&self, name: &SecretName) -> Option<Generation> {
+        self.vault.generation(name)
+    }
+}
+
+fn provider_ttl(record: &Record) -> Ttl {
+    match &record.stored {
+        Stored::Static(_) => ttl::STATIC,
+        Stored::Grant(grant) => grant.ttl,
+    }
+}
+
+/// Seconds left of an access token that cannot be refreshed.
+fn remaining(grant: &Grant) -> Option<u64> {
+    if grant.refresh.is_some() {
+        return None;
+    }
+    Some(grant.expires?.duration_since(SystemTime::now()).unwrap_or_default().as_secs())
+}
+
+fn unknown(name: &SecretName) -> Error {
+    Error::new(
+        Code::UnknownSecret,
+        format!("Secret '{name}' not found."),
+        "Call list_secrets for the names there are, start_oauth_flow to sign in, or ask the person to store it.",
+    )
+}

@@ -1,0 +1,71 @@
+//! Without a command: the MCP server on standard input and output.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::audit::Audit;
+use crate::broker::Broker;
+use crate::config::{self, Browser};
+use crate::error::{Code, Error, Result};
+use crate::mcp;
+use crate::providers::Providers;
+use crate::secret::Secret;
+
+/// What the command line says about serving.
+pub(super) struct Options {
+    pub(super) config: Option<PathBuf>,
+    pub(super) plugins: Vec<PathBuf>,
+    pub(super) no_browser: bool,
+}
+
+/// Told to a person who typed the name to see what happens.
+const GREETING: &str = "\
+mcp-credentials-broker is an MCP server: an agent starts it and talks to it over standard input and output.
+To see what it does:        mcp-credentials-broker demo
+To put it into an agent:    claude mcp add credentials-broker -- mcp-credentials-broker
+All commands and options:   mcp-credentials-broker --help
+It is waiting for MCP messages now; Ctrl-C ends it.
+";
+
+pub(super) fn run(options: &Options) -> Result<()> {
+    if std::io::stdin().is_terminal() {
+        eprint!("{GREETING}");
+    }
+    let broker = assemble(options)?;
+    let runtime = runtime()?;
+    let served = runtime.block_on(mcp::serve(broker, std::io::stdin(), std::io::stdout()));
+    // A command that a setting runs, or a read of a pipe, must not hold the process up.
+    runtime.shutdown_timeout(Duration::from_millis(50));
+    served
+}
+
+/// A broker from the operator's file, the environment and the command line.
+pub(super) fn assemble(options: &Options) -> Result<Arc<Broker>> {
+    let mut config = config::load(options.config.as_deref())?;
+    if options.no_browser {
+        config.browser = Browser::None;
+    }
+    let providers = Providers::new(&config, &options.plugins, compile_cache())?;
+    let jwt_secret = std::env::var("JWT_SECRET").ok().filter(|secret| !secret.is_empty()).map(Secret::new);
+    let broker = Broker::new(&config, providers, Audit::stderr(), jwt_secret.as_ref())?;
+    if let Some(problem) = broker.mint_problem() {
+        tracing::warn!("mint_token will refuse: {problem}");
+    }
+    Ok(broker)
+}
+
+/// Where compiled components rest; its content is executed, so it is a folder of this user alone.
+fn compile_cache() -> Option<PathBuf> {
+    let folders = directories::ProjectDirs::from("", "", "mcp-credentials-broker")?;
+    Some(folders.cache_dir().join("components"))
+}
+
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Error::new(Code::Internal, format!("The runtime does not start: {error}."), "Try again."))
+}

@@ -1,0 +1,134 @@
+//! One request over one connection of its own: to the judged addresses, with the name in TLS and `Host`.
+
+use std::error::Error as StdError;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use http::header::{HOST, USER_AGENT};
+use rustls::ClientConfig;
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::failure::{Failure, Target};
+use super::{Incoming, Outgoing};
+use crate::error::foreign;
+
+/// A connection that is not there by then will not come; the rest of the time is for the answer.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Some servers (GitHub's API) answer nobody without one.
+const AGENT: &str = concat!("mcp-credentials-broker/", env!("CARGO_PKG_VERSION"));
+
+/// How the connection is made.
+pub(super) enum Way {
+    /// To the address in the URL.
+    Literal,
+    /// To these addresses, for the name in the URL.
+    Pinned(Vec<SocketAddr>),
+    /// Through this proxy.
+    Proxy(Url),
+}
+
+/// Sends the request and reads the answer up to its limit.
+pub(super) async fn exchange(tls: ClientConfig, way: Way, target: &Target, mut request: Outgoing) -> Result<Incoming, Failure> {
+    let limit = request.limit;
+    let proxy = match &way {
+        Way::Proxy(proxy) => proxy.host_str().map(|host| format!("{host}:{}", proxy.port_or_known_default().unwrap_or(80))),
+        Way::Literal | Way::Pinned(_) => None,
+    };
+    let explain = |error: reqwest::Error| match (explain(&error, target), &proxy) {
+        (Failure::Unreachable { target, reason }, Some(proxy)) => {
+            Failure::Unreachable { target, reason: format!("{reason}, through the proxy {proxy}") }
+        }
+        (failure, _) => failure,
+    };
+    if let Way::Pinned(_) = way {
+        // A port in the URL would win over the one that was pinned: `Host` keeps it, the connection must not see it.
+        let authority = request.url.port().map_or_else(|| target.host.clone(), |_| target.to_string());
+        let authority = HeaderValue::try_from(authority).map_err(|_| broken(target, "the host is no header value"))?;
+        request.headers.insert(HOST, authority);
+        request.url.set_port(None).map_err(|()| broken(target, "the URL has no place for a port"))?;
+    }
+    request.headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(AGENT));
+    let client = build(tls, way, target, request.url.scheme() == "https").map_err(explain)?;
+    let mut outgoing = client.request(request.method, request.url).headers(request.headers);
+    if let Some(body) = request.body {
+        // Owned, not copied: the bytes are wiped when the connection lets go of them.
+        outgoing = outgoing.body(Bytes::from_owner(body));
+    }
+    let mut answer = outgoing.send().await.map_err(explain)?;
+    let too_large = || Failure::TooLarge { target: target.clone(), limit };
+    let announced = usize::try_from(answer.content_length().unwrap_or(0)).map_err(|_| too_large())?;
+    if announced > limit {
+        return Err(too_large());
+    }
+    let mut body = Zeroizing::new(Vec::with_capacity(announced));
+    while let Some(chunk) = answer.chunk().await.map_err(explain)? {
+        if chunk.len() > limit - body.len() {
+            return Err(too_large());
+        }
+        append(&mut body, &chunk);
+    }
+    Ok(Incoming { status: answer.status().as_u16(), headers: std::mem::take(answer.headers_mut()), body })
+}
+
+/// No redirect, no retry, no proxy but the given one: nothing goes where it has not been judged.
+fn build(tls: ClientConfig, way: Way, target: &Target, https: bool) -> reqwest::Result<reqwest::Client> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one door out")]
+    let builder = reqwest::Client::builder();
+    let builder = builder
+        .tls_backend_preconfigured(tls)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .https_only(https)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .no_proxy();
+    match way {
+        Way::Literal => builder,
+        Way::Pinned(addresses) => builder.resolve_to_addrs(&target.host, &addresses),
+        Way::Proxy(proxy) => builder.proxy(reqwest::Proxy::all(proxy)?),
+    }
+    .build()
+}
+
+/// Grows into a new buffer and wipes the old one; a `Vec` that grows by itself leaves its content behind in the heap.
+fn append(body: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
+    if body.capacity() - body.len() < chunk.len() {
+        let mut larger = Zeroizing::new(Vec::with_capacity((body.len() + chunk.len()).max(2 * body.capacity())));
+        larger.extend_from_slice(body);
+        *body = larger;
+    }
+    body.extend_from_slice(chunk);
+}
+
+/// What went wrong, from the innermost cause: the library's own text carries the URL with its query.
+fn explain(error: &reqwest::Error, target: &Target) -> Failure {
+    if error.is_timeout() {
+        return Failure::Timeout { target: target.clone(), waited: CONNECT_TIMEOUT };
+    }
+    let mut innermost: &(dyn StdError + 'static) = match error.source() {
+        Some(source) => source,
+        None => return broken(target, "the request could not be made"),
+    };
+    loop {
+        if innermost.is::<rustls::Error>() {
+            return Failure::Tls { target: target.clone(), reason: foreign(&innermost.to_string()) };
+        }
+        // An I/O error shows the cause of the error inside it, not that error itself.
+        let wrapped = innermost
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref)
+            .map(|inner| inner as &(dyn StdError + 'static));
+        match wrapped.or_else(|| innermost.source()) {
+            Some(source) => innermost = source,
+            None => return broken(target, &innermost.to_string()),
+        }
+    }
+}
+
+fn broken(target: &Target, reason: &str) -> Failure {
+    Failure::Unreachable { target: target.clone(), reason: foreign(reason) }
+}

@@ -1,0 +1,120 @@
+//! `start_oauth_flow` and `await_oauth_flow`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rmcp::RoleServer;
+use rmcp::model::{CallToolResult, ProgressNotificationParam};
+use rmcp::service::RequestContext;
+use serde_json::json;
+
+use super::answers::{failure, success, unfinished};
+use super::arguments::Arguments;
+use crate::broker::Broker;
+use crate::broker::flows::{Flow, Status};
+use crate::broker::login::{LoggedIn, LoginRequest};
+use crate::error::{Code, Error, Result};
+
+/// Clients give a call up after 60 seconds; this leaves them time to hear the answer.
+const WAIT: Duration = Duration::from_secs(45);
+/// How often a client that asked for it hears that the broker is still waiting.
+const PROGRESS: Duration = Duration::from_secs(5);
+
+pub(super) async fn start(broker: &Arc<Broker>, mut arguments: Arguments, context: &RequestContext<RoleServer>) -> Result<CallToolResult> {
+    let request = LoginRequest {
+        provider: arguments.text("provider")?,
+        scopes: arguments.list("scopes")?,
+        secret_name: arguments.text("secret_name")?,
+        authorization_endpoint: arguments.optional_text("authorization_endpoint")?,
+        token_endpoint: arguments.optional_text("token_endpoint")?,
+    };
+    arguments.end()?;
+    let started = tokio::select! {
+        started = broker.start_login(request) => started?,
+        () = context.ct.cancelled() => return Err(given_up()),
+    };
+    if !started.browser_opened {
+        // Nobody can act before seeing the URL.
+        return Ok(pending(&started.flow, false));
+    }
+    tokio::select! {
+        answer = wait(broker, &started.flow.id, true, context) => answer,
+        () = context.ct.cancelled() => {
+            broker.cancel_login(&started.flow);
+            Err(given_up())
+        }
+    }
+}
+
+pub(super) async fn await_flow(broker: &Arc<Broker>, mut arguments: Arguments, context: &RequestContext<RoleServer>) -> Result<CallToolResult> {
+    let flow_id = arguments.text("flow_id")?;
+    arguments.end()?;
+    tokio::select! {
+        answer = wait(broker, &flow_id, true, context) => answer,
+        () = context.ct.cancelled() => Err(given_up()),
+    }
+}
+
+fn given_up() -> Error {
+    Error::new(Code::Cancelled, "The call was cancelled.", "Call it again when the person is ready.")
+}
+
+async fn wait(broker: &Broker, flow_id: &str, opened: bool, context: &RequestContext<RoleServer>) -> Result<CallToolResult> {
+    let until = Instant::now() + WAIT;
+    let token = context.meta.get_progress_token();
+    let mut told = 0.0;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let (flow, status) = broker.await_login(flow_id, if token.is_some() { left.min(PROGRESS) } else { left }).await?;
+        match status {
+            Status::Done(done) => return Ok(signed_in(&done)),
+            Status::Failed(error) => return Ok(failure(&error)),
+            Status::Pending if Instant::now() >= until => return Ok(pending(&flow, opened)),
+            Status::Pending => {
+                if let Some(token) = token.clone() {
+                    told += 1.0;
+                    let note = ProgressNotificationParam::new(token, told).with_message(format!("Waiting for the person to sign in with {}.", flow.provider));
+                    let _ = context.peer.notify_progress(note).await;
+                }
+            }
+        }
+    }
+}
+
+fn pending(flow: &Flow, opened: bool) -> CallToolResult {
+    let left = flow.deadline.steady().saturating_duration_since(Instant::now()).as_secs();
+    let how = if opened { "If the browser does not show it, s" } else { "S" };
+    unfinished(json!({
+        "status": "pending",
+        "flow_id": flow.id,
+        "authorization_url": flow.authorization_url.as_str(),
+        "expires_in": left,
+        "browser_opened": opened,
+        "message": format!(
+            "Waiting for the person to sign in with {}. {how}how them the authorization_url as a link, then call await_oauth_flow with this flow_id. The tokens will be stored as '{}'.",
+            flow.provider, flow.name
+        ),
+    }))
+}
+
+fn signed_in(done: &LoggedIn) -> CallToolResult {
+    let account = done.account.as_ref().map(|account| json!({ "issuer": account.issuer, "subject": account.subject, "label": account.label }));
+    let some = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
+    let mut message = format!("OAuth flow completed. Access token stored as '{}'. Use get_secret to get a reference to it.", done.name);
+    if !done.missing_scopes.is_empty() {
+        message.push_str(&format!(" Not granted: {}.", done.missing_scopes.join(", ")));
+    }
+    if !done.extra_scopes.is_empty() {
+        message.push_str(&format!(" Granted beyond what was asked: {}.", done.extra_scopes.join(", ")));
+    }
+    success(json!({
+        "message": message,
+        "tokenType": "Bearer",
+        "scope": done.scopes.join(" "),
+        "expiresIn": done.expires_in,
+        "hasRefreshToken": done.has_refresh_token,
+        "account": account,
+        "missingScopes": some(&done.missing_scopes),
+        "extraScopes": some(&done.extra_scopes),
+    }))
+}

@@ -1,0 +1,55 @@
+//! `list_providers` and `get_broker_stats`.
+
+use rmcp::model::CallToolResult;
+use serde_json::{Value, json};
+
+use super::answers::success;
+use super::arguments::Arguments;
+use crate::broker::Broker;
+use crate::broker::overview::ProviderOverview;
+use crate::error::Result;
+
+pub(super) async fn providers(broker: &Broker, arguments: Arguments) -> Result<CallToolResult> {
+    arguments.end()?;
+    let (providers, rejected) = broker.list_providers().await;
+    let rejected: Vec<Value> = rejected.iter().map(|error| json!({ "error": error.message(), "hint": error.hint() })).collect();
+    let providers: Vec<Value> = providers.iter().map(shown).collect();
+    Ok(success(json!({ "providers": providers, "rejected": (!rejected.is_empty()).then_some(rejected) })))
+}
+
+fn shown(overview: &ProviderOverview) -> Value {
+    let descriptor = overview.provider.descriptor();
+    let login = descriptor.can_log_in();
+    let mut shown = json!({
+        "name": descriptor.name,
+        "title": descriptor.title,
+        "aliases": descriptor.aliases,
+        "origin": overview.provider.path().map_or_else(|| "embedded".to_owned(), |path| path.display().to_string()),
+        "login": login,
+        "refresh": descriptor.grants.iter().any(|grant| grant == "refresh_token"),
+        "ttl": { "default": overview.caps.default, "maximum": overview.caps.maximum },
+    });
+    if login {
+        shown["configured"] = json!(overview.missing.is_empty());
+        shown["missing"] = json!(overview.missing);
+        shown["callbackUrl"] = json!(overview.callback_url.as_str());
+    }
+    if let Some(scopes) = &overview.provider.operator().scopes {
+        shown["allowedScopes"] = json!(scopes);
+    }
+    if let Some(documentation) = &descriptor.documentation {
+        shown["documentation"] = json!(documentation);
+    }
+    shown
+}
+
+pub(super) fn stats(broker: &Broker, arguments: Arguments) -> Result<CallToolResult> {
+    arguments.end()?;
+    let stats = broker.stats();
+    Ok(success(json!({ "stats": {
+        "activeTokens": stats.active_tokens,
+        "activeReferences": stats.active_references,
+        "storedSecrets": stats.stored_secrets,
+        "pendingFlows": stats.pending_flows,
+    } })))
+}

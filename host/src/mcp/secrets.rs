@@ -1,0 +1,85 @@
+//! `store_secret`, `get_secret`, `resolve_secret`, `list_secrets`, `delete_secret`.
+
+use rmcp::model::CallToolResult;
+use serde_json::{Value, json};
+
+use super::answers::success;
+use super::arguments::Arguments;
+use crate::broker::Broker;
+use crate::broker::secrets::Overview;
+use crate::broker::ttl::millis;
+use crate::error::Result;
+use crate::vault::Stored;
+
+pub(super) fn store(broker: &Broker, mut arguments: Arguments) -> Result<CallToolResult> {
+    let name = arguments.text("name")?;
+    let value = arguments.secret("value")?;
+    let tags = arguments.tags("tags")?;
+    arguments.end()?;
+    let name = broker.store_secret(&name, value, tags)?;
+    Ok(success(json!({ "message": format!("Secret '{name}' stored successfully") })))
+}
+
+pub(super) async fn get(broker: &Broker, mut arguments: Arguments) -> Result<CallToolResult> {
+    let name = arguments.text("name")?;
+    let purpose = arguments.text("purpose")?;
+    let ttl_seconds = arguments.any("ttl_seconds");
+    arguments.end()?;
+    let issued = broker.get_secret(&name, &purpose, ttl_seconds.as_ref()).await?;
+    let mut message = "Secret reference issued successfully. Use the reference ID to retrieve the actual secret value.".to_owned();
+    if let Some(why) = issued.clipped {
+        message.push_str(&format!(" It lives {} seconds, less than was asked for: {why}.", issued.lifetime));
+    }
+    Ok(success(json!({
+        "reference": {
+            "id": issued.id,
+            "name": issued.name.as_str(),
+            "purpose": issued.purpose,
+            "expiresAt": millis(issued.deadline.wall()),
+            "expiresIn": issued.lifetime,
+        },
+        "message": message,
+    })))
+}
+
+pub(super) async fn resolve(broker: &Broker, mut arguments: Arguments) -> Result<CallToolResult> {
+    let reference_id = arguments.text("reference_id")?;
+    arguments.end()?;
+    let value = broker.resolve_secret(&reference_id).await?;
+    Ok(success(json!({ "value": value.expose() })))
+}
+
+pub(super) fn delete(broker: &Broker, mut arguments: Arguments) -> Result<CallToolResult> {
+    let name = arguments.text("name")?;
+    arguments.end()?;
+    let name = broker.delete_secret(&name)?;
+    Ok(success(json!({
+        "message": format!("Secret '{name}' is forgotten, and references to it have ended. Nothing was revoked at a provider."),
+    })))
+}
+
+pub(super) fn list(broker: &Broker, arguments: Arguments) -> Result<CallToolResult> {
+    arguments.end()?;
+    let secrets: Vec<Value> = broker.list_secrets().iter().map(shown).collect();
+    Ok(success(json!({ "secrets": secrets })))
+}
+
+fn shown(overview: &Overview) -> Value {
+    let Overview { name, record, state } = overview;
+    let mut shown = json!({ "name": name.as_str(), "state": state, "tags": record.tags, "createdAt": millis(record.created) });
+    let more = match &record.stored {
+        Stored::Static(_) => json!({ "kind": "static" }),
+        Stored::Grant(grant) => json!({
+            "kind": "oauth",
+            "provider": grant.provider,
+            "account": grant.account.as_ref().map(|account| json!({ "issuer": account.issuer, "subject": account.subject, "label": account.label })),
+            "scopes": grant.scopes,
+            "expiresAt": grant.expires.map(millis),
+            "hasRefreshToken": grant.refresh.is_some(),
+        }),
+    };
+    if let (Value::Object(shown), Value::Object(more)) = (&mut shown, more) {
+        shown.extend(more.into_iter().filter(|(_, value)| !value.is_null()));
+    }
+    shown
+}

@@ -1,0 +1,282 @@
+//! JSON-RPC over standard input and output, one message a line.
+//!
+//! The SDK's own transport leaves a bad line unanswered, so that its sender waits for ever, and ends the server on a
+//! notification that comes too early. This one answers every line that it cannot pass on, with the id where there is
+//! one, and reads no more of an endless line than its limit. Reading and writing have a thread each, so nothing that
+//! the broker does waits for a pipe, and both are bounded: a client that does not read is not read from.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rmcp::RoleServer;
+use rmcp::model::{ClientRequest, ErrorCode, ErrorData, JsonRpcMessage, RequestId};
+use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
+use rmcp::transport::Transport;
+use serde_json::Value;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+/// The longest line, in bytes.
+const MAX_LINE: usize = 16 << 20;
+/// Messages between a thread and the broker.
+const QUEUE: usize = 64;
+/// How long the last answers may take to be written.
+const DRAIN: Duration = Duration::from_millis(300);
+
+/// A transport over a reader and a writer.
+pub(super) struct Lines {
+    incoming: mpsc::Receiver<Incoming>,
+    outgoing: mpsc::Sender<Vec<u8>>,
+    /// Whether a request has come: what comes before it and wants no answer is dropped.
+    begun: bool,
+    ended: Arc<Notify>,
+}
+
+/// Ends of the transport that outlive it.
+pub(super) struct Ends {
+    /// Told when there is no more input, or nobody reads the output.
+    pub(super) ended: Arc<Notify>,
+    written: oneshot::Receiver<()>,
+}
+
+enum Incoming {
+    Message(Box<RxJsonRpcMessage<RoleServer>>),
+    Refused { id: Option<RequestId>, code: i32, reason: String },
+}
+
+impl Lines {
+    /// Starts both threads.
+    pub(super) fn start(input: impl Read + Send + 'static, output: impl Write + Send + 'static) -> std::io::Result<(Self, Ends)> {
+        let (send_in, incoming) = mpsc::channel(QUEUE);
+        let (outgoing, receive_out) = mpsc::channel(QUEUE);
+        let (done, written) = oneshot::channel();
+        let ended = Arc::new(Notify::new());
+        let of_writer = Arc::clone(&ended);
+        std::thread::Builder::new().name("stdin".to_owned()).spawn(move || read(input, &send_in))?;
+        std::thread::Builder::new().name("stdout".to_owned()).spawn(move || {
+            write(output, receive_out);
+            let _ = done.send(());
+            of_writer.notify_one();
+        })?;
+        Ok((Self { incoming, outgoing, begun: false, ended: Arc::clone(&ended) }, Ends { ended, written }))
+    }
+
+    async fn refuse(&self, id: Option<RequestId>, code: i32, reason: String) {
+        let answer = TxJsonRpcMessage::<RoleServer>::error(ErrorData::new(ErrorCode(code), reason, None), id);
+        if let Ok(line) = line(&answer) {
+            let _ = self.outgoing.send(line).await;
+        }
+    }
+}
+
+impl Ends {
+    /// Waits for the last answers to be written, a moment at most.
+    pub(super) async fn written(self) {
+        let _ = tokio::time::timeout(DRAIN, self.written).await;
+    }
+}
+
+impl Transport<RoleServer> for Lines {
+    type Error = std::io::Error;
+
+    fn send(&mut self, message: TxJsonRpcMessage<RoleServer>) -> impl Future<Output = std::io::Result<()>> + Send + 'static {
+        let outgoing = self.outgoing.clone();
+        async move {
+            let closed = |_| std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+            outgoing.send(line(&message)?).await.map_err(closed)
+        }
+    }
+
+    async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        loop {
+            let Some(incoming) = self.incoming.recv().await else {
+                self.ended.notify_one();
+                return None;
+            };
+            match incoming {
+                Incoming::Refused { id, code, reason } => self.refuse(id, code, reason).await,
+                Incoming::Message(message) => {
+                    self.begun |= matches!(*message, JsonRpcMessage::Request(_));
+                    if self.begun {
+                        return Some(*message);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn close(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn line(message: &TxJsonRpcMessage<RoleServer>) -> std::io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+fn read(input: impl Read, messages: &mpsc::Sender<Incoming>) {
+    let mut input = BufReader::with_capacity(64 * 1024, input);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match input.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        let message = if line.len() > MAX_LINE && !line.ends_with(b"\n") {
+            line.truncate(0);
+            if skip_line(&mut input).is_err() {
+                return;
+            }
+            Some(refused(None, -32600, format!("A line has more than {} MiB; send a shorter message.", MAX_LINE >> 20)))
+        } else {
+            parse(line.trim_ascii())
+        };
+        // One huge message does not keep its room for ever.
+        if line.capacity() > 1 << 20 {
+            line = Vec::new();
+        }
+        if let Some(message) = message {
+            if messages.blocking_send(message).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn skip_line(input: &mut impl BufRead) -> std::io::Result<()> {
+    loop {
+        let buffer = input.fill_buf()?;
+        if buffer.is_empty() {
+            return Ok(());
+        }
+        let (length, found) = buffer.iter().position(|byte| *byte == b'\n').map_or((buffer.len(), false), |at| (at + 1, true));
+        input.consume(length);
+        if found {
+            return Ok(());
+        }
+    }
+}
+
+const fn refused(id: Option<RequestId>, code: i32, reason: String) -> Incoming {
+    Incoming::Refused { id, code, reason }
+}
+
+fn parse(line: &[u8]) -> Option<Incoming> {
+    if line.is_empty() {
+        return None;
+    }
+    let Ok(text) = std::str::from_utf8(line) else {
+        return Some(refused(None, -32700, "The line is not UTF-8.".to_owned()));
+    };
+    match serde_json::from_str::<RxJsonRpcMessage<RoleServer>>(text) {
+        Ok(JsonRpcMessage::Request(request)) => {
+            // A known method that does not fit its own type comes out as an unknown one: say what is wrong instead.
+            if let ClientRequest::CustomRequest(custom) = &request.request {
+                if matches!(custom.method.as_str(), "initialize" | "tools/call" | "tools/list" | "completion/complete") {
+                    let reason = format!("The params of {} are missing or malformed.", custom.method);
+                    return Some(refused(Some(request.id), -32602, reason));
+                }
+            }
+            Some(Incoming::Message(Box::new(JsonRpcMessage::Request(request))))
+        }
+        Ok(message) => Some(Incoming::Message(Box::new(message))),
+        Err(_) => Some(explain(text)),
+    }
+}
+
+/// Why a line is no message.
+fn explain(text: &str) -> Incoming {
+    match serde_json::from_str::<Value>(text) {
+        Err(error) => refused(None, -32700, format!("The line is not JSON: {} at column {}.", category(&error), error.column())),
+        Ok(Value::Array(_)) => refused(None, -32600, "Batches are not supported; send one message a line.".to_owned()),
+        Ok(Value::Object(members)) => {
+            let id = members.get("id").and_then(|id| serde_json::from_value(id.clone()).ok());
+            let reason = match members.get("jsonrpc").and_then(Value::as_str) {
+                Some("2.0") if members.contains_key("id") && id.is_none() => "The id must be a string or a whole number.",
+                Some("2.0") => "The message is no JSON-RPC request: check method and params (an object).",
+                _ => "The member jsonrpc must be \"2.0\".",
+            };
+            refused(id, -32600, reason.to_owned())
+        }
+        Ok(_) => refused(None, -32600, "A message is a JSON object.".to_owned()),
+    }
+}
+
+/// What is wrong, without any of the text: it may be a secret.
+fn category(error: &serde_json::Error) -> &'static str {
+    match error.classify() {
+        serde_json::error::Category::Eof => "it ends too early",
+        serde_json::error::Category::Syntax => "a syntax error",
+        serde_json::error::Category::Data | serde_json::error::Category::Io => "it cannot be read",
+    }
+}
+
+/// Writes whatever has gathered at once; ends when nobody reads or nothing more can come.
+fn write(mut output: impl Write, mut lines: mpsc::Receiver<Vec<u8>>) {
+    while let Some(mut batch) = lines.blocking_recv() {
+        while batch.len() < 256 * 1024 {
+            match lines.try_recv() {
+                Ok(next) => batch.extend_from_slice(&next),
+                Err(_) => break,
+            }
+        }
+        if output.write_all(&batch).and_then(|()| output.flush()).is_err() {
+            return;
+        }
+        // an answer may have held a value
+        zeroize::Zeroize::zeroize(&mut batch);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(line: &[u8]) -> (Option<RequestId>, i32, String) {
+        match parse(line) {
+            Some(Incoming::Refused { id, code, reason }) => (id, code, reason),
+            _ => panic!("{:?} was not refused", String::from_utf8_lossy(line)),
+        }
+    }
+
+    #[test]
+    fn every_bad_line_gets_a_reason() {
+        for (line, code, reason) in [
+            (&b"not json"[..], -32700, "not JSON"),
+            (br#"{"jsonrpc":"2.0","id":1,"method":"pi"#, -32700, "ends too early"),
+            (b"\xff\xfe", -32700, "not UTF-8"),
+            (br#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#, -32600, "Batches"),
+            (br#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#, -32600, "must be \"2.0\""),
+            (br#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#, -32600, "id must be"),
+            (br#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#, -32600, "id must be"),
+            (b"42", -32600, "a JSON object"),
+        ] {
+            let (_, found, text) = refusal(line);
+            assert!(found == code && text.contains(reason), "{:?}: {found} {text}", String::from_utf8_lossy(line));
+        }
+    }
+
+    #[test]
+    fn a_refusal_keeps_the_id_and_never_the_text() {
+        let (id, code, reason) = refusal(br#"{"jsonrpc":"2.0","id":7,"method":"tools/call"}"#);
+        assert_eq!((id, code), (Some(RequestId::Number(7)), -32602));
+        assert!(reason.contains("tools/call"));
+        let (_, _, reason) = refusal(br#"{"value": "s3cret", bad}"#);
+        assert!(!reason.contains("s3cret"));
+    }
+
+    #[test]
+    fn an_endless_line_is_refused_without_being_kept_and_the_next_is_read() {
+        let ping = br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+        let huge = std::io::repeat(b'x').take(MAX_LINE as u64 * 2);
+        let input = huge.chain(&b"\n"[..]).chain(&ping[..]).chain(&b"\n"[..]);
+        let (send, mut receive) = mpsc::channel(8);
+        read(input, &send);
+        assert!(matches!(receive.try_recv().unwrap(), Incoming::Refused { code: -32600, .. }));
+        assert!(matches!(receive.try_recv().unwrap(), Incoming::Message(_)));
+        assert!(receive.try_recv().is_err());
+    }
+}

@@ -1,0 +1,139 @@
+//! Google: a refresh token at the first consent only, a secret that native apps need, `iss` with and without scheme.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::{Value, json};
+use url::Url;
+
+use super::desk::{Decision, Desk, Grant, callback};
+use super::signer::{Algorithm, Signer};
+use super::{Answer, Request, Site};
+
+/// The site.
+pub struct Google {
+    desk: Desk,
+    signer: Signer,
+    consented: AtomicBool,
+    /// Whether id_tokens name the issuer without its scheme, as some do.
+    bare_issuer: AtomicBool,
+}
+
+impl Google {
+    /// With one registered "Desktop" client.
+    pub fn new() -> Self {
+        Self {
+            desk: Desk::new("1234-abc.apps.googleusercontent.com", Some("GOCSPX-abcdefghijklmnopqrstuvwx")),
+            signer: Signer::new(),
+            consented: AtomicBool::new(false),
+            bare_issuer: AtomicBool::new(false),
+        }
+    }
+
+    /// id_tokens name the issuer without its scheme from now on.
+    pub fn use_bare_issuer(&self) {
+        self.bare_issuer.store(true, Ordering::Relaxed);
+    }
+
+    /// The person at the sign-in page. Returns the callback, and the request's parameters.
+    pub fn sign_in(&self, url: &str, decision: Decision) -> (Url, BTreeMap<String, String>) {
+        let url = Url::parse(url).expect("a URL");
+        assert_eq!((url.host_str(), url.path()), (Some("accounts.google.com"), "/o/oauth2/v2/auth"), "{url}");
+        if url.query_pairs().any(|(name, value)| name == "prompt" && value.split(' ').any(|prompt| prompt == "consent")) {
+            self.consented.store(false, Ordering::Relaxed);
+        }
+        let (code, parameters) = self.desk.authorize(&url);
+        let back = match decision {
+            Decision::Approve => callback(
+                &parameters,
+                &[
+                    ("iss", "https://accounts.google.com"),
+                    ("code", &code),
+                    ("scope", &parameters["scope"]),
+                    ("authuser", "0"),
+                    ("prompt", "consent"),
+                ],
+            ),
+            Decision::Deny => callback(&parameters, &[("iss", "https://accounts.google.com"), ("error", "access_denied")]),
+        };
+        (back, parameters)
+    }
+
+    fn token(&self, request: &Request) -> Answer {
+        let error = |code: &str, text: &str| Answer::json(400, &json!({ "error": code, "error_description": text }));
+        if request.basic().is_none() && request.field("client_secret").is_empty() {
+            return error("invalid_request", "client_secret is missing.");
+        }
+        if !self.desk.knows_client(request) {
+            return Answer::json(
+                401,
+                &json!({ "error": "invalid_client", "error_description": "The provided client secret is invalid." }),
+            );
+        }
+        match request.field("grant_type").as_str() {
+            "authorization_code" => match self.desk.redeem(request) {
+                Ok(grant) => Answer::json(200, &self.first(&grant)),
+                Err(_) => error("invalid_grant", "Malformed auth code."),
+            },
+            "refresh_token" => match self.desk.keep(&request.field("refresh_token")) {
+                Some(grant) => Answer::json(200, &self.plain(&grant)),
+                None => error("invalid_grant", "Token has been expired or revoked."),
+            },
+            _ => error("unsupported_grant_type", "Invalid grant_type"),
+        }
+    }
+
+    fn plain(&self, grant: &Grant) -> Value {
+        let scopes: Vec<&str> = grant.scopes.iter().map(|scope| long_name(scope)).collect();
+        json!({ "access_token": self.desk.access("ya29.a0"), "expires_in": 3599, "scope": scopes.join(" "), "token_type": "Bearer" })
+    }
+
+    fn first(&self, grant: &Grant) -> Value {
+        let mut answer = self.plain(grant);
+        if grant.offline && !self.consented.swap(true, Ordering::Relaxed) {
+            answer["refresh_token"] = self.desk.refresh("1//0e", grant).into();
+        }
+        if grant.scopes.iter().any(|scope| scope == "openid") {
+            let issuer =
+                if self.bare_issuer.load(Ordering::Relaxed) { "accounts.google.com" } else { "https://accounts.google.com" };
+            let now = jsonwebtoken::get_current_timestamp();
+            let claims = json!({
+                "iss": issuer, "aud": self.desk.client_id(), "azp": self.desk.client_id(), "sub": "10769150350006150715113082367",
+                "email": "alice@example.test", "email_verified": true, "nonce": grant.nonce, "iat": now, "exp": now + 3600,
+            });
+            let token = self.signer.id_token(Algorithm::Es256, &claims);
+            self.desk.remember(&token);
+            answer["id_token"] = token.into();
+        }
+        answer
+    }
+}
+
+/// Google answers with the long names of the scopes that OpenID names shortly.
+fn long_name(scope: &str) -> &str {
+    match scope {
+        "email" => "https://www.googleapis.com/auth/userinfo.email",
+        "profile" => "https://www.googleapis.com/auth/userinfo.profile",
+        other => other,
+    }
+}
+
+impl Site for Google {
+    fn hosts(&self) -> Vec<String> {
+        ["accounts.google.com", "oauth2.googleapis.com", "www.googleapis.com", "openidconnect.googleapis.com"]
+            .map(str::to_owned)
+            .to_vec()
+    }
+
+    fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    fn answer(&self, request: &Request) -> Answer {
+        match (request.host.as_str(), request.method.as_str(), request.path.as_str()) {
+            ("oauth2.googleapis.com", "POST", "/token") => self.token(request),
+            ("www.googleapis.com", "GET", "/oauth2/v3/certs") => Answer::json(200, &self.signer.jwks()),
+            _ => Answer::text(404, "text/html", "<h1>Not Found</h1>"),
+        }
+    }
+}

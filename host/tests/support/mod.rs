@@ -1,0 +1,23 @@
+//! The lab: what the tests start, drive and search.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`broker`] | the real binary, its configuration, and a raw JSON-RPC client on its pipes |
+//! | [`idp`] | a real OpenID provider (npm `oidc-provider`) on loopback |
+//! | [`agent`] | a person without a browser: follows redirects, keeps cookies, fills in forms |
+//! | [`browser`] | a person with one: Chromium |
+//! | [`lookalike`] | TLS servers that answer as github.com and others do, quirks and faults included |
+//! | [`clients`] | the official SDKs as independent MCP clients |
+//! | [`canary`] | finds a secret in bytes, however it is written |
+//! | [`http`], [`process`], [`place`] | the ground |
+
+pub mod agent;
+pub mod broker;
+pub mod browser;
+pub mod canary;
+pub mod clients;
+pub mod http;
+pub mod idp;
+pub mod lookalike;
+pub mod place;
+pub mod process;

@@ -1,0 +1,89 @@
+//! Who takes part, and how each is made ready.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::{paths, run};
+
+/// The npm package that the broker replaces, in its last version.
+const PREDECESSOR: &str = "mcp-credentials-broker";
+const PREDECESSOR_VERSION: &str = "1.0.4";
+
+pub(super) const BROKER: &str = "broker";
+pub(super) const NPM: &str = "npm predecessor";
+pub(super) const ECHO: &str = "bare echo";
+
+/// A program that is measured.
+pub(super) struct Contestant {
+    pub(super) name: &'static str,
+    program: PathBuf,
+    arguments: Vec<PathBuf>,
+    /// Answers tool calls with a result that says whether it worked.
+    pub(super) has_tools: bool,
+}
+
+impl Contestant {
+    /// How it is started: with nothing of the developer's own configuration.
+    pub(super) fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).env("MCP_CREDENTIALS_BROKER_CONFIG", folder().join("empty.toml"));
+        command
+    }
+}
+
+/// What the benchmark makes and installs.
+pub(super) fn folder() -> PathBuf {
+    paths::target().join("bench")
+}
+
+/// All of them, ready to run.
+pub(super) fn all() -> Result<Vec<Contestant>> {
+    let folder = folder();
+    std::fs::create_dir_all(&folder).with_context(|| format!("{} could not be made", folder.display()))?;
+    std::fs::write(folder.join("empty.toml"), "")?;
+    let broker = Contestant { name: BROKER, program: broker()?, arguments: Vec::new(), has_tools: true };
+    let script = predecessor(&folder)?;
+    let npm = Contestant { name: NPM, program: "node".into(), arguments: vec![script], has_tools: true };
+    let echo = Contestant { name: ECHO, program: echo(&folder)?, arguments: Vec::new(), has_tools: false };
+    Ok(vec![broker, npm, echo])
+}
+
+fn broker() -> Result<PathBuf> {
+    let root = paths::root();
+    run::show(run::cargo(&root).args(["build", "--release", "--package", "mcp-credentials-broker"]))?;
+    Ok(paths::target().join("release").join("mcp-credentials-broker").with_extension(std::env::consts::EXE_EXTENSION))
+}
+
+/// Installs it once, without running anything that it brings, and finds its script. It is run by `node` directly: no
+/// `npx` in between, which would cost it another half second.
+fn predecessor(folder: &Path) -> Result<PathBuf> {
+    let package = folder.join("node_modules").join(PREDECESSOR);
+    let installed = || manifest(&package).filter(|manifest| manifest["version"] == PREDECESSOR_VERSION);
+    if installed().is_none() {
+        let wanted = format!("{PREDECESSOR}@{PREDECESSOR_VERSION}");
+        let options = ["--ignore-scripts", "--no-audit", "--no-fund", "--prefix"];
+        run::show(Command::new("npm").arg("install").args(options).arg(folder).arg(wanted))
+            .context("Node.js and npm are needed for the comparison; install them from https://nodejs.org")?;
+    }
+    let manifest = installed().with_context(|| format!("{} has no package.json of that version", package.display()))?;
+    let script = manifest["bin"].as_str().or_else(|| manifest["bin"][PREDECESSOR].as_str());
+    let script = package.join(script.context("the predecessor's package.json names no program")?);
+    ensure!(script.is_file(), "{} is missing; delete target/bench and try again", script.display());
+    Ok(script)
+}
+
+fn manifest(package: &Path) -> Option<serde_json::Value> {
+    serde_json::from_slice(&std::fs::read(package.join("package.json")).ok()?).ok()
+}
+
+fn echo(folder: &Path) -> Result<PathBuf> {
+    let program = folder.join("echo").with_extension(std::env::consts::EXE_EXTENSION);
+    let source = paths::root().join("xtask/examples/echo.rs");
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let mut command = Command::new(rustc);
+    command.current_dir(paths::root()).args(["--edition=2024", "-O", "-Cstrip=symbols", "-o"]).arg(&program).arg(source);
+    run::show(&mut command)?;
+    Ok(program)
+}

@@ -20,6 +20,8 @@ mod run;
 mod test;
 mod toolchain;
 
+use std::process::ExitCode;
+
 use anyhow::{Result, bail};
 
 const USAGE: &str = "\
@@ -31,10 +33,19 @@ usage: cargo xtask COMMAND
   test               see to what the tests need, then run all of them
   bench              measure the broker beside its predecessor and a bare echo (needs Node.js and npm)";
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match words.as_slice() {
+    match carry_out(&arguments.iter().map(String::as_str).collect::<Vec<_>>()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("Error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn carry_out(words: &[&str]) -> Result<()> {
+    match words {
         ["wasm-toolchain"] => toolchain::install(),
         ["plugins"] => plugins::refresh(),
         ["plugins", "--check"] => plugins::check(),

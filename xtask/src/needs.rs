@@ -1,1 +1,102 @@
-//! to come
+//! What the tests need besides cargo. What is missing is installed where that is possible, and named with its remedy
+//! where it is not: no test is ever skipped for it.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::run::{is_root, probe, show};
+use crate::{paths, toolchain};
+
+/// Something that must be there, with how to tell and where Debian has it.
+struct Need {
+    what: &'static str,
+    /// Commands of which one must succeed.
+    signs: &'static [&'static [&'static str]],
+    packages: &'static [&'static str],
+}
+
+const NEEDS: [Need; 4] = [
+    Need {
+        what: "Node.js 20 or newer",
+        signs: &[&["node", "-e", "process.exit(process.versions.node.split('.')[0] < 20)"]],
+        packages: &["nodejs", "npm"],
+    },
+    Need { what: "npm", signs: &[&["npm", "--version"]], packages: &["npm"] },
+    Need {
+        what: "chromedriver, with a Chromium or Chrome of the same version",
+        signs: &[&["chromedriver", "--version"]],
+        packages: &["chromium", "chromium-driver"],
+    },
+    Need {
+        what: "Python 3.10 or newer with venv",
+        signs: &[&["python3", "-c", "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))"]],
+        packages: &["python3", "python3-venv"],
+    },
+];
+
+/// Sees to all of it.
+pub(crate) fn prepare() -> Result<()> {
+    toolchain::install()?;
+    NEEDS.iter().try_for_each(see_to)?;
+    packages_of_node("idp")?;
+    packages_of_node("clients")?;
+    packages_of_python()
+}
+
+fn see_to(need: &Need) -> Result<()> {
+    if is_there(need) {
+        return Ok(());
+    }
+    if is_root() && probe("apt-get", &["--version"]).is_some() {
+        let apt = |arguments: &[&str]| show(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(arguments));
+        apt(&["update", "-qq"])?;
+        apt(&[&["install", "-y", "-qq", "--no-install-recommends"], need.packages].concat())?;
+    }
+    if is_there(need) {
+        Ok(())
+    } else {
+        bail!("the tests need {}: install it (on Debian: {})", need.what, need.packages.join(", "))
+    }
+}
+
+fn is_there(need: &Need) -> bool {
+    need.signs.iter().any(|sign| sign.split_first().is_some_and(|(program, arguments)| probe(program, arguments).is_some()))
+}
+
+/// `npm ci` of a folder of `host/tests`, into a folder of the same name in `target/`.
+fn packages_of_node(name: &str) -> Result<()> {
+    let from = paths::root().join("host/tests").join(name);
+    let to = paths::target().join(name);
+    once(&from.join("package-lock.json"), &to, || {
+        for file in ["package.json", "package-lock.json"] {
+            fs::copy(from.join(file), to.join(file)).with_context(|| format!("host/tests/{name}/{file} cannot be copied"))?;
+        }
+        show(Command::new("npm").current_dir(&to).args(["ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]))
+    })
+}
+
+/// A virtual environment in `target/venv`.
+fn packages_of_python() -> Result<()> {
+    let wanted = paths::root().join("host/tests/clients/requirements.txt");
+    let to = paths::target().join("venv");
+    once(&wanted, &to, || {
+        show(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&to))?;
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
+        show(Command::new(to.join("bin/python")).args(pip).arg(&wanted))
+    })
+}
+
+/// Does it unless it was done before for the same list of packages.
+fn once(list: &Path, folder: &Path, install: impl FnOnce() -> Result<()>) -> Result<()> {
+    let wanted = fs::read_to_string(list).with_context(|| format!("{} cannot be read", list.display()))?;
+    let stamp = folder.join("installed-from");
+    if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
+        return Ok(());
+    }
+    fs::create_dir_all(folder)?;
+    install()?;
+    Ok(fs::write(stamp, wanted)?)
+}

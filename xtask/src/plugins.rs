@@ -37,7 +37,7 @@ pub(crate) fn refresh() -> Result<()> {
         fs::create_dir_all(&folder)?;
         let plugins = build_into(&toolchain, set, &folder)?;
         for (name, plugin) in &plugins {
-            println!("{}/{name}.wasm: {} bytes", set.folder, plugin.bytes);
+            eprintln!("{}/{name}.wasm: {} bytes", set.folder, plugin.bytes);
         }
         Lock { toolchain: toolchain.version.clone(), plugins }.write(&folder)?;
     }
@@ -57,10 +57,10 @@ pub(crate) fn check() -> Result<()> {
     let toolchain = toolchain::choose(Some(&wanted))?;
     if toolchain.version == wanted {
         SETS.iter().try_for_each(|set| check_bytes(&toolchain, set))?;
-        println!("plugins: proven, byte for byte, under {wanted}");
+        eprintln!("plugins: proven, byte for byte, under {wanted}");
         return Ok(());
     }
-    println!("plugins: built with {wanted}, but here is {}; testing a rebuild instead of comparing bytes", toolchain.version);
+    eprintln!("plugins: built with {wanted}, but here is {}; testing a rebuild instead of comparing bytes", toolchain.version);
     let folder = paths::target().join("plugins");
     fs::create_dir_all(&folder)?;
     for set in &SETS {
@@ -93,7 +93,7 @@ fn build_into(toolchain: &Toolchain, set: &Set, folder: &Path) -> Result<BTreeMa
             sha256: digest::of(bytes),
             bytes: bytes.len(),
             source: digest::of_sources(name)?,
-            descriptor: host::descriptor(&file(folder, name))?,
+            descriptor: host::descriptor(bytes)?,
         };
         Ok(((*name).to_owned(), locked))
     };
@@ -115,7 +115,7 @@ fn check_lock(set: &Set) -> Result<()> {
         if digest::of_sources(name)? != locked.source {
             bail!("the sources of {}/{name}.wasm have changed since it was built: run `cargo xtask plugins`", set.folder);
         }
-        if host::descriptor(&file(&folder, name))? != locked.descriptor {
+        if host::descriptor(&bytes)? != locked.descriptor {
             bail!("{}/{name}.wasm does not describe itself as plugins.lock says: run `cargo xtask plugins`", set.folder);
         }
     }

@@ -107,9 +107,10 @@ impl Answer {
         Some(SecretHandle { secret: Secret::from(text), kind: kind_at(&self.endpoint, pointer), issued })
     }
 
-    /// The whole document of a metadata endpoint, in which nothing is hidden.
+    /// The whole document of a metadata endpoint, in which nothing is hidden. What came with another status than 200 is
+    /// an error page and speaks for nobody: a component may go on to the next address.
     pub(super) fn metadata(&self) -> Option<&Value> {
-        (self.endpoint.role == Role::Metadata).then(|| self.document.value())
+        (self.endpoint.role == Role::Metadata && self.status == 200).then(|| self.document.value())
     }
 }
 
@@ -291,6 +292,16 @@ mod tests {
         let body = r#"{"issuer":"https://id.example","login":"alice"}"#;
         assert_eq!(answer("metadata", "application/json", body).unwrap().field("/login").as_deref(), Some("alice"));
         assert_eq!(answer("account", "application/json", body).unwrap().field("/login"), None);
+    }
+
+    #[test]
+    fn an_error_page_at_a_metadata_address_is_no_metadata() {
+        let page = |status| {
+            let body = br#"{"issuer":"https://id.example"}"#;
+            Answer::read(endpoint("metadata"), status, &HeaderMap::new(), body, &mut Scrubber::default()).unwrap()
+        };
+        assert!(page(200).metadata().is_some());
+        assert!(page(404).metadata().is_none());
     }
 
     #[test]

@@ -75,3 +75,4 @@ export_provider!(Okta, Refresh);
 
 #[cfg(test)]
 mod tests;
+// x

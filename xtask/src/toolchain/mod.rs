@@ -69,7 +69,7 @@ pub(crate) fn install() -> Result<()> {
         }
     }
     let toolchain = choose(None)?;
-    println!(
+    eprintln!(
         "components are compiled by `cargo{}`: {}",
         toolchain.selector.map_or(String::new(), |s| format!(" {s}")),
         toolchain.version

@@ -113,7 +113,7 @@ impl Response {
                 }
             }
             Value::Object(members) => {
-                members.iter_mut().for_each(|(name, member)| self.blank(member, &format!("{pointer}/{name}")))
+                members.iter_mut().for_each(|(name, member)| self.blank(member, &format!("{pointer}/{name}")));
             }
             _ => {}
         }

@@ -79,6 +79,33 @@ impl Sent {
         find(&self.headers, name)
     }
 
+    /// What the broker would refuse it for.
+    fn fault(&self, table: &Value) -> Option<String> {
+        let url = table["url"].as_str().unwrap_or_default();
+        let missing = url.split("{argument.").skip(1).filter_map(|rest| rest.split('}').next()).find(|name| {
+            // dots climb out of their segment however they are encoded
+            find(&self.arguments, name).is_none_or(|value| matches!(value, "" | "." | ".."))
+        });
+        if let Some(why) = &self.refused {
+            return Some(why.clone());
+        }
+        if let Some(name) = missing {
+            return Some(format!("the argument {name} is missing or unusable"));
+        }
+        if matches!(table["role"].as_str(), Some("authorization" | "jwks")) {
+            return Some("components cannot reach an endpoint of that role".to_owned());
+        }
+        if self.headers.iter().any(|(_, value)| value.chars().any(char::is_control)) {
+            return Some("a header's value has characters that no header may have".to_owned());
+        }
+        match (self.form.is_empty(), self.json.is_empty()) {
+            (false, false) => Some("a request has a form or a JSON body, not both".to_owned()),
+            (true, true) => None,
+            _ if table["method"].as_str().is_none_or(|method| method == "GET") => Some("a GET request has a body".to_owned()),
+            _ => None,
+        }
+    }
+
     /// The scheme the client authenticated with.
     #[must_use]
     pub fn scheme(&self) -> Option<&str> {
@@ -170,11 +197,8 @@ impl Broker {
     pub(super) fn serve(&mut self, sent: Sent) -> Result<Response, Failure> {
         let refused = |why: &str| Failure::of("refused", why);
         let table = self.endpoint(&sent.endpoint).ok_or_else(|| refused("the endpoint is not in the table"))?.clone();
-        if let Some(why) = &sent.refused {
-            return Err(refused(why));
-        }
-        if !sent.form.is_empty() && !sent.json.is_empty() {
-            return Err(refused("a request has a form or a JSON body, not both"));
+        if let Some(why) = sent.fault(&table) {
+            return Err(refused(&why));
         }
         let next = self.answers.iter().position(|answer| answer.endpoint == sent.endpoint);
         self.sent.push(sent);

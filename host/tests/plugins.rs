@@ -1,0 +1,35 @@
+//! The built components, held against their locks: each is what its lock says, and runs in this broker's sandbox.
+//!
+//! `BROKER_TEST_PLUGINS` names another folder to take them from: `cargo xtask plugins --check` sets it to a rebuild
+//! where the toolchain of the lock is not at hand.
+
+use std::path::{Path, PathBuf};
+
+use credentials_broker::descriptor::Descriptor;
+use credentials_broker::providers::dropin;
+use credentials_broker::providers::embedded::Lock;
+use credentials_broker::sandbox::Sandbox;
+
+const FOLDERS: [&str; 2] = ["../plugins", "tests/components"];
+
+fn lock(folder: &Path) -> Lock {
+    toml::from_str(&std::fs::read_to_string(folder.join("plugins.lock")).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn every_component_describes_itself_as_its_lock_says_and_refreshes_where_it_says_so() {
+    let cache = tempfile::tempdir().unwrap();
+    let sandbox = Sandbox::new(Some(cache.path())).unwrap();
+    let elsewhere = std::env::var_os("BROKER_TEST_PLUGINS").map(PathBuf::from);
+    for folder in FOLDERS.map(|folder| Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)) {
+        for (name, locked) in lock(&folder).plugins {
+            let file = elsewhere.as_ref().unwrap_or(&folder).join(format!("{name}.wasm"));
+            let bytes = std::fs::read(&file).unwrap();
+            let found = dropin::load(&file, bytes, locked.sha256, &sandbox).await.unwrap();
+            assert_eq!(*found.descriptor, Descriptor::parse(&locked.descriptor).unwrap(), "{name}");
+            assert_eq!(found.descriptor.name, name);
+            let says = found.descriptor.grants.iter().any(|grant| grant == "refresh_token");
+            assert_eq!(found.prepared.can_refresh(), says, "{name}");
+        }
+    }
+}

@@ -189,7 +189,7 @@ impl Broker {
             task: task.abort_handle(),
         });
         self.flows.add(Arc::clone(&flow));
-        let browser_opened = self.open_browser && open(&flow.authorization_url);
+        let browser_opened = self.open_browser && open(&flow.authorization_url).await;
         Ok(Started { flow, browser_opened })
     }
 
@@ -235,14 +235,16 @@ fn cancelled() -> Error {
     Error::new(Code::Cancelled, "The login was cancelled.", "Call start_oauth_flow for a new one.")
 }
 
-fn open(url: &Url) -> bool {
-    match crate::browser::open(url) {
-        Ok(_) => true,
-        Err(error) => {
-            tracing::warn!("no browser was opened: {error}");
-            false
-        }
+/// Whether a browser was started for the person. Where none can be, the URL is all they need.
+async fn open(url: &Url) -> bool {
+    let started = match crate::browser::open(url) {
+        Ok(opened) => opened.started().await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = &started {
+        tracing::info!("no browser was opened: {error}");
     }
+    started.is_ok()
 }
 
 /// An agent may repeat endpoints, never choose them.

@@ -97,11 +97,14 @@ impl AuthorizationRequest<'_> {
     }
 }
 
+/// Parameters that a component adds, and scopes.
+pub type Extra = (Vec<(String, String)>, Vec<String>);
+
 /// Splits what a component wants to add into parameters and scopes, and refuses what is not its to say.
 ///
 /// # Errors
 /// `component_fault`, naming the parameter.
-pub fn check_extra(descriptor: &Descriptor, pairs: Vec<(String, String)>) -> Result<(Vec<(String, String)>, Vec<String>)> {
+pub fn check_extra(descriptor: &Descriptor, pairs: Vec<(String, String)>) -> Result<Extra> {
     let overreach = |what: String| {
         Error::new(
             Code::ComponentFault,

@@ -3,6 +3,7 @@
 //! Both faces call the same functions, so what an agent can do a person can do through the same checks. What only the
 //! operator may decide comes in through [`Broker::new`] and nowhere else.
 
+mod attempt;
 pub mod authorization;
 pub mod failure;
 pub mod flows;

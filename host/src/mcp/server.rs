@@ -29,10 +29,10 @@ impl Server {
     }
 
     fn introduce(&self, context: &RequestContext<RoleServer>) {
-        if !self.introduced.swap(true, Ordering::Relaxed) {
-            if let Some(client) = context.client_info() {
-                self.broker.audit().name_client(&client.name, &client.version);
-            }
+        if !self.introduced.swap(true, Ordering::Relaxed)
+            && let Some(client) = context.client_info()
+        {
+            self.broker.audit().name_client(&client.name, &client.version);
         }
     }
 }

@@ -13,12 +13,15 @@
 //! | `swap-client-secret`, `swap-code`, `swap-other` | hands over as an access token what is none |
 //! | `trap`, `loop`, `memory` | breaks, never ends, takes all memory |
 //!
+//! It exports every optional interface too ([`optional`]).
+//!
 //! Whatever it could read it tells in every way there is ([`report`]): lines of the log, pairs of `resolve` and
 //! `authorization`, notes of tokens, the message and details of a failure. A test that gives it canaries for secrets
 //! and finds none in all of that has seen the first property held; one that counts what arrives at `base` and elsewhere,
 //! the second.
 
 mod memory;
+mod optional;
 mod reach;
 mod read;
 mod report;
@@ -158,7 +161,7 @@ fn mode() -> String {
     setting("mode").unwrap_or_default()
 }
 
-export_provider!(Observer, Refresh);
+export_provider!(Observer, Refresh, Revocation, Account, Device, Minting);
 
 #[cfg(test)]
 mod tests;

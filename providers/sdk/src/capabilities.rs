@@ -1,7 +1,7 @@
 //! What a provider may do besides. A capability that [`export_provider!`](crate::export_provider) does not name is not
 //! exported, and the broker takes it as unsupported.
 
-use crate::{Failure, Provider, Secret, Tokens, standard};
+use crate::{Failure, Pairs, Provider, Secret, Tokens, standard};
 
 /// Refreshing access tokens (RFC 6749 section 6).
 pub trait Refresh: Provider {
@@ -15,4 +15,52 @@ pub trait Refresh: Provider {
         let _ = (scopes, notes);
         standard::refresh::<Self>(token)
     }
+}
+
+/// Ending tokens at the provider.
+pub trait Revocation: Provider {
+    /// Revokes a refresh or access token; returns `revoked`, `already-gone`, or `unsupported` for a token of this kind.
+    /// The standard is RFC 7009 at the endpoint `revocation`, which answers 200 for an unknown token too.
+    ///
+    /// # Errors
+    /// What the server answered, after [`explain`](Provider::explain).
+    fn revoke(token: &Secret, notes: &[(String, String)]) -> Result<String, Failure> {
+        let _ = notes;
+        standard::revoke::<Self>(token)
+    }
+}
+
+/// Saying who signed in, for a provider without id_tokens.
+pub trait Account: Provider {
+    /// Pairs: `id` (stable, required), `name`, `email`.
+    ///
+    /// # Errors
+    /// What the server answered.
+    fn account(access: &Secret, notes: &[(String, String)]) -> Result<Pairs, Failure>;
+}
+
+/// The device authorization grant (RFC 8628).
+pub trait Device: Provider {
+    /// The device code, and pairs: `user_code`, `verification_uri`, `verification_uri_complete`, `expires_in`,
+    /// `interval`.
+    ///
+    /// # Errors
+    /// What the server answered.
+    fn start(scopes: &[String]) -> Result<(Secret, Pairs), Failure>;
+
+    /// One poll. Fails with `authorization_pending` or `slow_down` while the person has not finished.
+    ///
+    /// # Errors
+    /// What the server answered.
+    fn poll(code: &Secret) -> Result<Tokens, Failure>;
+}
+
+/// Making short-lived tokens out of a login or a key.
+pub trait Minting: Provider {
+    /// `parent` is the access token to mint from, if there is one; `parameters` are `resource`, `ttl_seconds`, and what
+    /// the descriptor declares.
+    ///
+    /// # Errors
+    /// What the server answered.
+    fn mint(parent: Option<&Secret>, scopes: &[String], parameters: &[(String, String)]) -> Result<Tokens, Failure>;
 }

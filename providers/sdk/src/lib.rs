@@ -59,7 +59,7 @@ mod fake;
 #[cfg(not(target_arch = "wasm32"))]
 pub use fake::{Failure, Request, Response, Secret, Tokens, log, resolved, setting, setting_secret, testing};
 
-pub use capabilities::Refresh;
+pub use capabilities::{Account, Device, Minting, Refresh, Revocation};
 pub use provider::Provider;
 pub use standard::ClientAuth;
 

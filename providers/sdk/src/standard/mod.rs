@@ -39,6 +39,24 @@ pub fn refresh<P: Provider + ?Sized>(token: &Secret) -> Result<Tokens, Failure> 
     send::<P>(&request)
 }
 
+/// Revokes a token at the endpoint `revocation` (RFC 7009).
+///
+/// # Errors
+/// What the server answered, after [`Provider::explain`].
+pub fn revoke<P: Provider + ?Sized>(token: &Secret) -> Result<String, Failure> {
+    let request = Request::new("revocation", &[]);
+    request.form_secret("token", token);
+    request.form("token_type_hint", if token.kind() == "refresh" { "refresh_token" } else { "access_token" });
+    authenticate::<P>(&request)?;
+    P::prepare(&request);
+    let answer = request.send()?;
+    match failure_in(&answer) {
+        None => Ok("revoked".to_owned()),
+        Some(failure) if failure.code == "unsupported_token_type" => Ok("unsupported".to_owned()),
+        Some(failure) => Err(P::explain(failure, &answer)),
+    }
+}
+
 /// Authenticates the client, sends a request to a token endpoint and reads the answer.
 ///
 /// # Errors
@@ -150,3 +168,6 @@ fn described(answer: &Response, otherwise: impl FnOnce() -> String) -> String {
 fn is_word(text: &str) -> bool {
     !text.is_empty() && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
 }
+
+#[cfg(test)]
+mod tests;

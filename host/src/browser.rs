@@ -4,6 +4,7 @@
 //! from there. Graphical browsers are started without either. A text browser would be given the broker's own streams,
 //! so it is refused, and so is a machine without a display, where only a text browser is left.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::path::Path;
 use std::thread;
@@ -40,21 +41,25 @@ impl Opened {
 /// # Errors
 /// `invalid_argument` for another kind of URL; `unavailable` where no graphical browser can be shown.
 pub fn open(url: &Url) -> Result<Opened> {
-    check(url, &Surroundings::now())?;
+    let surroundings = Surroundings::now();
+    check(url, &surroundings)?;
     let (sender, receiver) = oneshot::channel();
     let url = url.clone();
     thread::Builder::new()
         .name("browser".to_owned())
         .spawn(move || {
             // The URL stays out of the error: it has the state in it.
-            let _ = sender.send(start(&url));
+            let _ = sender.send(start(&url, &surroundings));
         })
         .map_err(|error| not_opened(format!("No thread for the browser: {error}.")))?;
     Ok(Opened(receiver))
 }
 
-fn start(url: &Url) -> Result<()> {
-    if cfg!(target_os = "linux") && desktop::default_browser_wants_a_terminal() {
+fn start(url: &Url, surroundings: &Surroundings) -> Result<()> {
+    if cfg!(target_os = "linux")
+        && !surroundings.commands().split(':').any(is_there)
+        && desktop::default_browser_wants_a_terminal()
+    {
         return Err(not_opened("The desktop's browser is one for the terminal, which belongs to the agent here."));
     }
     webbrowser::open(url.as_str()).map_err(|error| not_opened(format!("No browser could be started: {}.", error.kind())))
@@ -79,6 +84,10 @@ impl Surroundings {
             || Path::new("/proc/sys/fs/binfmt_misc/WSLInterop").exists();
         Self { display, browser: if cfg!(unix) { set("BROWSER") } else { None } }
     }
+
+    fn commands(&self) -> Cow<'_, str> {
+        self.browser.as_ref().map(|browser| browser.to_string_lossy()).unwrap_or_default()
+    }
 }
 
 fn check(url: &Url, surroundings: &Surroundings) -> Result<()> {
@@ -89,7 +98,7 @@ fn check(url: &Url, surroundings: &Surroundings) -> Result<()> {
             "Correct the provider's authorization endpoint in the configuration.",
         ));
     }
-    let commands = surroundings.browser.as_ref().map(|browser| browser.to_string_lossy()).unwrap_or_default();
+    let commands = surroundings.commands();
     if commands.split(':').any(is_text_browser) {
         return Err(not_opened("$BROWSER names a browser for the terminal, which belongs to the agent here."));
     }
@@ -102,12 +111,22 @@ fn check(url: &Url, surroundings: &Surroundings) -> Result<()> {
 /// The ones that `webbrowser` runs in the foreground, on the broker's own streams.
 const TEXT_BROWSERS: [&str; 9] = ["lynx", "links", "links2", "elinks", "w3m", "eww", "netrik", "retawq", "curl"];
 
-fn is_text_browser(command: &str) -> bool {
-    let program = command.split_ascii_whitespace().next().unwrap_or_default();
-    Path::new(program).file_name().is_some_and(|name| TEXT_BROWSERS.iter().any(|text| name == *text))
+fn program(command: &str) -> &str {
+    command.split_ascii_whitespace().next().unwrap_or_default()
 }
 
-fn not_opened(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+/// Whether there is such a program, so that `webbrowser` does not go on to the desktop's own.
+fn is_there(command: &str) -> bool {
+    let program = Path::new(program(command));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    program.is_absolute() && program.is_file() || std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+fn is_text_browser(command: &str) -> bool {
+    Path::new(program(command)).file_name().is_some_and(|name| TEXT_BROWSERS.iter().any(|text| name == *text))
+}
+
+fn not_opened(message: impl Into<Cow<'static, str>>) -> Error {
     Error::new(
         Code::Unavailable,
         message,

@@ -9,6 +9,7 @@
 //! | [`mcp`] | the face to agents: tools and transport. Translates; decides nothing |
 //! | [`broker`] | the heart: secrets, references, flows, refresh, minting. Knows no MCP, no wasmtime |
 //! | [`callback`] | the loopback listener that a browser comes back to, and its pages |
+//! | [`browser`] | opens the person's browser, and nothing that could touch the MCP stream |
 //! | [`vault`] | where secrets rest |
 //! | [`providers`] | which components there are, and what the operator set for each |
 //! | [`sandbox`] | the only place that names wasmtime: engine, limits, bindings, one call |

@@ -37,9 +37,9 @@ const RESERVED: &[&str] = &[
 /// `internal` where the system gives no randomness.
 pub fn random() -> Result<Secret> {
     let mut bytes = zeroize::Zeroizing::new([0_u8; 32]);
-    ring::rand::SystemRandom::new()
-        .fill(bytes.as_mut())
-        .map_err(|_| Error::new(Code::Internal, "The system gives no random numbers.", "Try again; a login without them would not be safe."))?;
+    ring::rand::SystemRandom::new().fill(bytes.as_mut()).map_err(|_| {
+        Error::new(Code::Internal, "The system gives no random numbers.", "Try again; a login without them would not be safe.")
+    })?;
     Ok(Secret::new(BASE64_URL_SAFE_NO_PAD.encode(bytes.as_ref())))
 }
 
@@ -75,7 +75,10 @@ impl AuthorizationRequest<'_> {
     pub fn url(&self) -> Url {
         let mut url = self.endpoint.clone();
         let mut pairs = url.query_pairs_mut();
-        pairs.append_pair("response_type", "code").append_pair("client_id", self.client_id).append_pair("redirect_uri", self.redirect_uri.as_str());
+        pairs
+            .append_pair("response_type", "code")
+            .append_pair("client_id", self.client_id)
+            .append_pair("redirect_uri", self.redirect_uri.as_str());
         if !self.scopes.is_empty() {
             pairs.append_pair("scope", &self.scopes.join(" "));
         }
@@ -94,13 +97,20 @@ impl AuthorizationRequest<'_> {
     }
 }
 
+/// Parameters that a component adds, and scopes.
+pub type Extra = (Vec<(String, String)>, Vec<String>);
+
 /// Splits what a component wants to add into parameters and scopes, and refuses what is not its to say.
 ///
 /// # Errors
 /// `component_fault`, naming the parameter.
-pub fn check_extra(descriptor: &Descriptor, pairs: Vec<(String, String)>) -> Result<(Vec<(String, String)>, Vec<String>)> {
+pub fn check_extra(descriptor: &Descriptor, pairs: Vec<(String, String)>) -> Result<Extra> {
     let overreach = |what: String| {
-        Error::new(Code::ComponentFault, format!("The component of {} {what}.", descriptor.title), "Report this to the component's author.")
+        Error::new(
+            Code::ComponentFault,
+            format!("The component of {} {what}.", descriptor.title),
+            "Report this to the component's author.",
+        )
     };
     let mut parameters: Vec<(String, String)> = Vec::new();
     let mut scopes = Vec::new();
@@ -142,7 +152,9 @@ pub fn check_scopes(provider: &str, asked: &[String], operator: Option<&[String]
             return Err(Error::new(
                 Code::NotAllowed,
                 format!("The operator does not allow the scope {} for {provider}.", foreign(scope)),
-                format!("Ask for fewer scopes, or ask the operator to add it to scopes under [providers.{provider}] in broker.toml."),
+                format!(
+                    "Ask for fewer scopes, or ask the operator to add it to scopes under [providers.{provider}] in broker.toml."
+                ),
             ));
         }
         if !scopes.iter().any(|known| known == scope) {
@@ -179,7 +191,10 @@ mod tests {
     }
 
     fn descriptor() -> Descriptor {
-        Descriptor::parse(r#"{"name":"a","title":"A","version":"1","ttl":{"default":1,"maximum":1},"scopes":{"may_add":["offline_access"]}}"#).unwrap()
+        Descriptor::parse(
+            r#"{"name":"a","title":"A","version":"1","ttl":{"default":1,"maximum":1},"scopes":{"may_add":["offline_access"]}}"#,
+        )
+        .unwrap()
     }
 
     fn pair(name: &str, value: &str) -> Vec<(String, String)> {
@@ -190,7 +205,16 @@ mod tests {
     fn a_component_adds_parameters_but_not_the_brokers() {
         assert_eq!(check_extra(&descriptor(), pair("access_type", "offline")).unwrap().0, pair("access_type", "offline"));
         assert_eq!(check_extra(&descriptor(), pair("scope", "offline_access")).unwrap().1, ["offline_access"]);
-        for name in ["state", "redirect_uri", "client_id", "code_challenge", "Code_Challenge_Method", "nonce", "request_uri", "response_mode"] {
+        for name in [
+            "state",
+            "redirect_uri",
+            "client_id",
+            "code_challenge",
+            "Code_Challenge_Method",
+            "nonce",
+            "request_uri",
+            "response_mode",
+        ] {
             assert!(check_extra(&descriptor(), pair(name, "x")).is_err(), "{name}");
         }
         assert!(check_extra(&descriptor(), pair("scope", "admin")).is_err());

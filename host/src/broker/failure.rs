@@ -41,9 +41,10 @@ pub fn explain(title: &str, during: During, failed: Failed) -> Error {
 
 fn remedy(during: During, said: &Failure) -> (Code, &'static str) {
     match (said.code.as_str(), during) {
-        ("invalid_grant" | "bad_refresh_token" | "interaction_required" | "login_required" | "consent_required", During::Refresh) => {
-            (Code::SignInAgain, "Call start_oauth_flow again; a person has to sign in.")
-        }
+        (
+            "invalid_grant" | "bad_refresh_token" | "interaction_required" | "login_required" | "consent_required",
+            During::Refresh,
+        ) => (Code::SignInAgain, "Call start_oauth_flow again; a person has to sign in."),
         ("access_denied" | "authorization_declined", _) => (Code::Denied, "Ask the person before you try again."),
         ("temporarily_unavailable" | "server_error" | "unreachable" | "timeout", During::Refresh) => {
             (Code::Unavailable, "The login is kept. Try again in a moment.")
@@ -58,11 +59,15 @@ fn remedy(during: During, said: &Failure) -> (Code, &'static str) {
             (Code::ProviderError, "The operator should register the callback URL that list_providers shows with the provider.")
         }
         ("invalid_scope", _) => (Code::ProviderError, "Ask for scopes that the provider knows and the client may have."),
-        ("not_configured", _) => (Code::NotConfigured, "The operator should check the provider's settings; list_providers names them."),
+        ("not_configured", _) => {
+            (Code::NotConfigured, "The operator should check the provider's settings; list_providers names them.")
+        }
         ("unsupported", _) => (Code::Unsupported, "Use what list_providers says that it can do."),
         (_, During::Exchange) => (Code::ProviderError, "Nothing was stored. Start the login again."),
         (_, During::Refresh) => (Code::ProviderError, "The login is kept. If this goes on, sign in again with start_oauth_flow."),
-        (_, During::Preparing) => (Code::ProviderError, "The operator should check the provider's settings; list_providers names them."),
+        (_, During::Preparing) => {
+            (Code::ProviderError, "The operator should check the provider's settings; list_providers names them.")
+        }
     }
 }
 

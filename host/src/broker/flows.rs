@@ -69,7 +69,11 @@ impl Flows {
     pub fn reserve(&self, name: &SecretName) -> Result<Reservation> {
         let mut table = lock(&self.0);
         if table.names.contains(name) {
-            let id = table.by_id.values().find(|flow| flow.name == *name && matches!(*flow.status.borrow(), Status::Pending)).map(|flow| flow.id.clone());
+            let id = table
+                .by_id
+                .values()
+                .find(|flow| flow.name == *name && matches!(*flow.status.borrow(), Status::Pending))
+                .map(|flow| flow.id.clone());
             let hint = id.map_or_else(
                 || "Wait until it has ended.".to_owned(),
                 |id| format!("Call await_oauth_flow with flow_id \"{id}\", or use another secret_name."),
@@ -108,7 +112,11 @@ impl Flows {
     /// `unknown_flow`.
     pub fn get(&self, id: &str) -> Result<Arc<Flow>> {
         lock(&self.0).by_id.get(id).cloned().ok_or_else(|| {
-            Error::new(Code::UnknownFlow, "There is no login of that id, or it ended long ago.", "Call list_secrets to see what is stored, or start_oauth_flow for a new login.")
+            Error::new(
+                Code::UnknownFlow,
+                "There is no login of that id, or it ended long ago.",
+                "Call list_secrets to see what is stored, or start_oauth_flow for a new login.",
+            )
         })
     }
 

@@ -27,15 +27,21 @@ pub struct Facts {
 /// # Errors
 /// `provider_error` for a token that cannot be spent as a bearer token, or that is none.
 pub fn facts(tokens: &Tokens) -> Result<Facts> {
-    let unusable = |what: String| Error::new(Code::ProviderError, what, "Nothing was stored. Check the client's registration with the provider.");
+    let unusable = |what: String| {
+        Error::new(Code::ProviderError, what, "Nothing was stored. Check the client's registration with the provider.")
+    };
     if !is_bearer_text(tokens.access.expose()) {
         return Err(unusable("The provider's access token has characters that no bearer token may have.".to_owned()));
     }
     if let Some(kind) = tokens.fact("token_type").filter(|kind| !kind.is_empty() && !kind.eq_ignore_ascii_case("bearer")) {
-        return Err(unusable(format!("The provider issued a token of the type {}; only Bearer tokens can be spent.", foreign(kind))));
+        return Err(unusable(format!(
+            "The provider issued a token of the type {}; only Bearer tokens can be spent.",
+            foreign(kind)
+        )));
     }
     let scopes = tokens.fact("scope").map(|text| text.split_ascii_whitespace().map(str::to_owned).collect());
-    let notes = tokens.facts.iter().filter_map(|(name, value)| Some((name.strip_prefix("note.")?.to_owned(), value.clone()))).collect();
+    let notes =
+        tokens.facts.iter().filter_map(|(name, value)| Some((name.strip_prefix("note.")?.to_owned(), value.clone()))).collect();
     Ok(Facts { lifetime: tokens.fact("expires_in").and_then(lifetime), scopes, notes })
 }
 
@@ -90,7 +96,18 @@ mod tests {
 
     #[test]
     fn lifetimes_are_read_in_every_writing() {
-        for (text, seconds) in [("3600", Some(3600)), ("3600.7", Some(3600)), (" 10 ", Some(10)), ("0", Some(0)), ("-5", Some(0)), ("1e4", Some(10_000)), ("1e300", Some(315_360_000)), ("soon", None), ("NaN", None), ("", None)] {
+        for (text, seconds) in [
+            ("3600", Some(3600)),
+            ("3600.7", Some(3600)),
+            (" 10 ", Some(10)),
+            ("0", Some(0)),
+            ("-5", Some(0)),
+            ("1e4", Some(10_000)),
+            ("1e300", Some(315_360_000)),
+            ("soon", None),
+            ("NaN", None),
+            ("", None),
+        ] {
             assert_eq!(facts(&tokens(&[("expires_in", text)])).unwrap().lifetime, seconds.map(Duration::from_secs), "{text}");
         }
     }
@@ -112,10 +129,30 @@ mod tests {
     fn a_token_is_due_before_it_ends_and_never_for_more_than_half_its_life() {
         let now = SystemTime::now();
         let grant = |life: u64, age: u64| Grant {
-            provider: String::new(), lineage: String::new(), client_id: String::new(), issuer: None, resolved: Arc::new(BTreeMap::new()), account: None,
-            access: Secret::from("t"), refresh: None, scopes: vec![], issued: now - Duration::from_secs(age), expires: Some(now - Duration::from_secs(age) + Duration::from_secs(life)), ttl: super::super::ttl::STATIC, notes: vec![], ended: None,
+            provider: String::new(),
+            lineage: String::new(),
+            client_id: String::new(),
+            issuer: None,
+            resolved: Arc::new(BTreeMap::new()),
+            account: None,
+            access: Secret::from("t"),
+            refresh: None,
+            scopes: vec![],
+            issued: now - Duration::from_secs(age),
+            expires: Some(now - Duration::from_secs(age) + Duration::from_secs(life)),
+            ttl: super::super::ttl::STATIC,
+            notes: vec![],
+            ended: None,
         };
-        for (life, age, expected) in [(3600, 0, Freshness::Fresh), (3600, 3539, Freshness::Fresh), (3600, 3541, Freshness::Due), (3600, 3600, Freshness::Expired), (10, 4, Freshness::Fresh), (10, 6, Freshness::Due), (0, 0, Freshness::Expired)] {
+        for (life, age, expected) in [
+            (3600, 0, Freshness::Fresh),
+            (3600, 3539, Freshness::Fresh),
+            (3600, 3541, Freshness::Due),
+            (3600, 3600, Freshness::Expired),
+            (10, 4, Freshness::Fresh),
+            (10, 6, Freshness::Due),
+            (0, 0, Freshness::Expired),
+        ] {
             assert_eq!(freshness(&grant(life, age), now), expected, "{life} {age}");
         }
         assert_eq!(freshness(&grant(3600, 0), now - Duration::from_secs(3600)), Freshness::Due, "a clock set back");

@@ -169,7 +169,9 @@ fn check(claims: Claims, expected: &Expected<'_>) -> Result<Account> {
     if !expected.issuers.fits(&claims.iss) {
         return Err(refused("it is from another issuer"));
     }
-    if claims.tid.as_deref().is_some_and(|tid| expected.issuers.expected.iter().any(|issuer| issuer.contains("{claim.tid}")) && !claims.iss.contains(tid)) {
+    if claims.tid.as_deref().is_some_and(|tid| {
+        expected.issuers.expected.iter().any(|issuer| issuer.contains("{claim.tid}")) && !claims.iss.contains(tid)
+    }) {
         return Err(refused("its issuer and its tenant differ"));
     }
     let several = claims.aud.as_array().is_some_and(|list| list.len() > 1);
@@ -181,7 +183,8 @@ fn check(claims: Claims, expected: &Expected<'_>) -> Result<Account> {
     if claims.iat.is_none_or(|iat| iat > latest) {
         return Err(refused("it was issued in the future"));
     }
-    let same_nonce = claims.nonce.as_deref().is_some_and(|nonce| bool::from(nonce.as_bytes().ct_eq(expected.nonce.expose().as_bytes())));
+    let same_nonce =
+        claims.nonce.as_deref().is_some_and(|nonce| bool::from(nonce.as_bytes().ct_eq(expected.nonce.expose().as_bytes())));
     if !same_nonce {
         return Err(refused("it belongs to another login (nonce)"));
     }
@@ -189,7 +192,11 @@ fn check(claims: Claims, expected: &Expected<'_>) -> Result<Account> {
         return Err(refused("its subject is empty or too long"));
     }
     let label = claims.email.or(claims.preferred_username).or(claims.name);
-    Ok(Account { issuer: claims.iss, subject: claims.sub, label: label.map(|text| text.chars().filter(|c| !c.is_control()).take(100).collect()) })
+    Ok(Account {
+        issuer: claims.iss,
+        subject: claims.sub,
+        label: label.map(|text| text.chars().filter(|c| !c.is_control()).take(100).collect()),
+    })
 }
 
 #[cfg(test)]
@@ -280,7 +287,11 @@ mod tests {
         assert!(verify_text(&here, &foreign).await.unwrap_err().message().contains("signature"));
         let hmac = Secret::new(encode(&Header::new(Algorithm::HS256), &claims(), &EncodingKey::from_secret(b"x")).unwrap());
         assert!(verify_text(&here, &hmac).await.unwrap_err().message().contains("HS256"));
-        let none = format!("{}.{}.", BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), BASE64_URL_SAFE_NO_PAD.encode(claims().to_string()));
+        let none = format!(
+            "{}.{}.",
+            BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#),
+            BASE64_URL_SAFE_NO_PAD.encode(claims().to_string())
+        );
         assert!(verify_text(&here, &Secret::new(none)).await.is_err());
         assert!(verify_text(&here, &Secret::from("not.a.jwt")).await.is_err());
     }

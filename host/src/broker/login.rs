@@ -1,32 +1,30 @@
 //! Signing in: authorization code with PKCE, from the URL to the stored grant.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use url::Url;
 use uuid::Uuid;
 
 use super::Broker;
+use super::attempt::Attempt;
 use super::authorization::{AuthorizationRequest, check_extra, check_scopes, random};
 use super::failure::{During, explain};
-use super::flows::{Flow, Reservation, Status};
-use super::grant;
-use super::id_token::Expected;
+use super::flows::{Flow, Status};
 use super::resolution::{self, Resolution};
 use super::ttl::Deadline;
 use crate::audit::{Event, Outcome};
-use crate::callback::{self, Page, Pending};
 use crate::config::LoopbackPort;
 use crate::descriptor::Descriptor;
 use crate::error::{Code, Error, Result, foreign};
 use crate::providers::Provider;
-use crate::sandbox::{Context, Prepared, Tokens};
-use crate::secret::{Secret, SecretName};
-use crate::vault::{Account, Grant, Record, Stored};
+use crate::sandbox::{Context, Prepared};
+use crate::secret::SecretName;
+use crate::vault::{Account, Record, Stored};
 
 /// How long a person has to finish.
-const FINISH_WITHIN: Duration = Duration::from_secs(300);
+pub(super) const FINISH_WITHIN: Duration = Duration::from_secs(300);
 /// Providers whose endpoints an agent may repeat, as it could with the predecessor.
 const REPEATABLE: [&str; 2] = ["oauth2", "okta"];
 
@@ -74,22 +72,6 @@ pub struct LoggedIn {
     pub has_refresh_token: bool,
 }
 
-/// Everything that a flow needs once the browser comes back.
-struct Attempt {
-    broker: Arc<Broker>,
-    provider: Arc<Provider>,
-    prepared: Prepared,
-    context: Context,
-    resolution: Resolution,
-    client_id: String,
-    name: SecretName,
-    scopes: Vec<String>,
-    verifier: Secret,
-    nonce: Option<Secret>,
-    redirect_uri: Url,
-    flow_id: String,
-}
-
 impl Broker {
     /// Begins a login: everything up to the browser.
     ///
@@ -131,7 +113,8 @@ impl Broker {
         self.vault.get(&name).map_or(Ok(()), |record| may_replace(&name, Some(&record), &provider, &client_id, None))?;
 
         let prepared = self.providers.prepared(&provider).await?.clone();
-        let mut context = Context { descriptor: Arc::clone(&descriptor), settings, resolved: Arc::default(), egress: self.egress.clone() };
+        let mut context =
+            Context { descriptor: Arc::clone(&descriptor), settings, resolved: Arc::default(), egress: self.egress.clone() };
         let resolution = self.resolve(&prepared, &context).await?;
         context.resolved = Arc::new(resolution.resolved.clone());
         check_repeated(&descriptor, request, &resolution)?;
@@ -188,7 +171,7 @@ impl Broker {
             task: task.abort_handle(),
         });
         self.flows.add(Arc::clone(&flow));
-        let browser_opened = self.open_browser && open(&flow.authorization_url);
+        let browser_opened = self.open_browser && open(&flow.authorization_url).await;
         Ok(Started { flow, browser_opened })
     }
 
@@ -234,14 +217,16 @@ fn cancelled() -> Error {
     Error::new(Code::Cancelled, "The login was cancelled.", "Call start_oauth_flow for a new one.")
 }
 
-fn open(url: &Url) -> bool {
-    match crate::browser::open(url) {
-        Ok(_) => true,
-        Err(error) => {
-            tracing::warn!("no browser was opened: {error}");
-            false
-        }
+/// Whether a browser was started for the person. Where none can be, the URL is all they need.
+async fn open(url: &Url) -> bool {
+    let started = match crate::browser::open(url) {
+        Ok(opened) => opened.started().await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = &started {
+        tracing::info!("no browser was opened: {error}");
     }
+    started.is_ok()
 }
 
 /// An agent may repeat endpoints, never choose them.
@@ -252,14 +237,21 @@ fn check_repeated(descriptor: &Descriptor, request: &LoginRequest, resolution: &
     ];
     for (name, value, configured) in given {
         let Some(value) = value else { continue };
-        let same = REPEATABLE.contains(&descriptor.name.as_str()) && configured.is_some_and(|url| Url::parse(value).is_ok_and(|given| given == *url));
+        let same = REPEATABLE.contains(&descriptor.name.as_str())
+            && configured.is_some_and(|url| Url::parse(value).is_ok_and(|given| given == *url));
         if same {
             continue;
         }
         let hint = if descriptor.setting(name).is_some() {
-            format!("Leave {name} out, or ask the operator to set {name} = \"…\" under [providers.{}] in broker.toml.", descriptor.name)
+            format!(
+                "Leave {name} out, or ask the operator to set {name} = \"…\" under [providers.{}] in broker.toml.",
+                descriptor.name
+            )
         } else {
-            format!("Leave {name} out: {}'s endpoints are fixed. For another server the operator can set [providers.oauth2] {name} = \"…\" in broker.toml.", descriptor.title)
+            format!(
+                "Leave {name} out: {}'s endpoints are fixed. For another server the operator can set [providers.oauth2] {name} = \"…\" in broker.toml.",
+                descriptor.title
+            )
         };
         return Err(Error::new(
             Code::NotAllowed,
@@ -271,7 +263,13 @@ fn check_repeated(descriptor: &Descriptor, request: &LoginRequest, resolution: &
 }
 
 /// A secret of another kind, provider or account is never replaced.
-fn may_replace(name: &SecretName, old: Option<&Record>, provider: &Provider, client_id: &str, account: Option<&Account>) -> Result<()> {
+pub(super) fn may_replace(
+    name: &SecretName,
+    old: Option<&Record>,
+    provider: &Provider,
+    client_id: &str,
+    account: Option<&Account>,
+) -> Result<()> {
     let conflict = |what: String| {
         Err(Error::new(
             Code::Conflict,
@@ -282,7 +280,9 @@ fn may_replace(name: &SecretName, old: Option<&Record>, provider: &Provider, cli
     let Some(old) = old else { return Ok(()) };
     match &old.stored {
         Stored::Static(_) => conflict(format!("\"{name}\" is a stored value; a login does not replace it.")),
-        Stored::Grant(grant) if grant.lineage != provider.lineage() => conflict(format!("\"{name}\" is a login with {}.", grant.provider)),
+        Stored::Grant(grant) if grant.lineage != provider.lineage() => {
+            conflict(format!("\"{name}\" is a login with {}.", grant.provider))
+        }
         Stored::Grant(grant) if grant.client_id != client_id => {
             conflict(format!("\"{name}\" is a login of another OAuth client with {}.", grant.provider))
         }
@@ -292,131 +292,5 @@ fn may_replace(name: &SecretName, old: Option<&Record>, provider: &Provider, cli
             }
             _ => Ok(()),
         },
-    }
-}
-
-impl Attempt {
-    /// The flow's task. When it is aborted, everything it owns is dropped: listener, reservation, verifier.
-    async fn run(self, mut pending: Pending, tell: watch::Sender<Status>, reservation: Reservation) {
-        let result = match tokio::time::timeout(FINISH_WITHIN, pending.arrival()).await {
-            Err(_) => Err(self.nobody_came()),
-            Ok(arrival) => {
-                let result = self.arrived(arrival.outcome, arrival.iss.as_deref()).await;
-                arrival.reply.send(match &result {
-                    Ok(_) => Page::SignedIn,
-                    Err(error) if error.code() == Code::Denied => Page::Declined,
-                    Err(_) => Page::Failed,
-                });
-                result
-            }
-        };
-        drop(reservation);
-        let (outcome, code) = match &result {
-            Ok(_) => (Outcome::Ok, None),
-            Err(error) if error.code() == Code::Denied => (Outcome::Refused, Some(error.code())),
-            Err(error) => (Outcome::Failed, Some(error.code())),
-        };
-        self.broker.audit.record(Event {
-            event: "login",
-            outcome,
-            secret: Some(self.name.as_str()),
-            provider: Some(&self.context.descriptor.name),
-            flow: Some(&self.flow_id),
-            code,
-            ..Event::default()
-        });
-        let _ = tell.send(match result {
-            Ok(done) => Status::Done(Arc::new(done)),
-            Err(error) => Status::Failed(error),
-        });
-    }
-
-    fn nobody_came(&self) -> Error {
-        Error::new(
-            Code::Expired,
-            format!("Nobody finished signing in to {} within {} minutes.", self.context.descriptor.title, FINISH_WITHIN.as_secs() / 60),
-            format!(
-                "Some errors are shown in the browser only: ask the person what they saw there. The callback URL {} must be registered with the OAuth client. Then call start_oauth_flow again.",
-                self.redirect_uri
-            ),
-        )
-    }
-
-    async fn arrived(&self, outcome: callback::Outcome, iss: Option<&str>) -> Result<LoggedIn> {
-        self.resolution.issuers.check_callback(iss)?;
-        let title = &self.context.descriptor.title;
-        let code = match outcome {
-            callback::Outcome::Code(code) => code,
-            callback::Outcome::Error { error, .. } if error == "access_denied" => {
-                return Err(Error::new(Code::Denied, format!("The person, or {title} on their behalf, declined the sign-in."), "Ask the person before you try again."));
-            }
-            callback::Outcome::Error { error, description } => {
-                let description = description.map_or_else(String::new, |text| format!(", {}", foreign(&text)));
-                return Err(Error::new(
-                    Code::ProviderError,
-                    format!("{title} refused the sign-in: {}{description}.", foreign(&error)),
-                    "The operator should check the client's registration, its callback URL and scopes with the provider.",
-                ));
-            }
-        };
-        let before = SystemTime::now();
-        let tokens = self.prepared.exchange(&self.context, code, self.verifier.clone(), &self.redirect_uri).await;
-        let tokens = tokens.map_err(|failed| explain(title, During::Exchange, failed))?;
-        let account = self.account(&tokens).await?;
-        self.store(tokens, account, before)
-    }
-
-    /// Whose login it is, by a verified id_token. An id_token that nobody asked for is not looked at.
-    async fn account(&self, tokens: &Tokens) -> Result<Option<Account>> {
-        let (Some(nonce), Some(jwks_uri)) = (&self.nonce, &self.resolution.jwks_uri) else { return Ok(None) };
-        let Some(id_token) = &tokens.id_token else {
-            return Err(Error::new(
-                Code::ProviderError,
-                format!("{} was asked for the scope openid and sent no id_token.", self.context.descriptor.title),
-                "Nothing was stored. Leave the scope openid out, or check the client's registration with the provider.",
-            ));
-        };
-        let expected = Expected { issuers: &self.resolution.issuers, client_id: &self.client_id, nonce };
-        self.broker.keys.verify(id_token, jwks_uri, &expected, &self.context.egress).await.map(Some)
-    }
-
-    fn store(&self, tokens: Tokens, account: Option<Account>, before: SystemTime) -> Result<LoggedIn> {
-        let facts = grant::facts(&tokens)?;
-        let descriptor = &self.context.descriptor;
-        // Not said: as asked (RFC 6749 section 5.1). Not echoed: offline_access and the like.
-        let scopes = facts.scopes.unwrap_or_else(|| self.scopes.clone());
-        let quiet = |scope: &&String| !descriptor.scopes.not_echoed.contains(*scope);
-        let missing_scopes: Vec<String> = self.scopes.iter().filter(quiet).filter(|scope| !scopes.contains(scope)).cloned().collect();
-        let extra_scopes: Vec<String> = scopes.iter().filter(|scope| !self.scopes.contains(scope)).cloned().collect();
-        let done = LoggedIn {
-            name: self.name.clone(),
-            provider: descriptor.title.clone(),
-            account: account.clone(),
-            missing_scopes,
-            extra_scopes,
-            expires_in: facts.lifetime.map(|life| life.as_secs()),
-            has_refresh_token: tokens.refresh.is_some() && self.prepared.can_refresh(),
-            scopes: scopes.clone(),
-        };
-        let grant = Grant {
-            provider: descriptor.name.clone(),
-            lineage: self.provider.lineage(),
-            client_id: self.client_id.clone(),
-            issuer: self.resolution.issuers.expected.first().cloned(),
-            resolved: Arc::clone(&self.context.resolved),
-            account: account.clone(),
-            access: tokens.access,
-            refresh: tokens.refresh.filter(|_| self.prepared.can_refresh()),
-            scopes,
-            issued: before,
-            expires: facts.lifetime.map(|life| before + life),
-            ttl: descriptor.ttl,
-            notes: facts.notes,
-            ended: None,
-        };
-        let allowed = |old: Option<&Record>| may_replace(&self.name, old, &self.provider, &self.client_id, account.as_ref());
-        let tags = self.broker.vault.get(&self.name).map(|record| record.tags).unwrap_or_default();
-        self.broker.vault.put(&self.name, Stored::Grant(Arc::new(grant)), tags, allowed)?;
-        Ok(done)
     }
 }

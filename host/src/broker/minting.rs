@@ -104,7 +104,11 @@ impl Mint {
         let now = seconds(SystemTime::now());
         self.sweep(now);
         if self.known.len() >= MAX {
-            return Err(Error::new(Code::Limit, format!("There are {MAX} live tokens."), "Ask for shorter lifetimes, or wait until some have ended."));
+            return Err(Error::new(
+                Code::Limit,
+                format!("There are {MAX} live tokens."),
+                "Ask for shorter lifetimes, or wait until some have ended.",
+            ));
         }
         let key = self.key.as_ref().map_err(Clone::clone)?;
         let id = Uuid::new_v4();
@@ -201,7 +205,10 @@ mod tests {
             let minted = issue(&mut mint, 60);
             let claims = mint.verify(minted.token.expose()).unwrap();
             assert_eq!(claims, minted.claims);
-            assert_eq!((claims.scope.as_str(), claims.aud.as_str(), claims.exp - claims.iat), ("repo gist", "https://api.example", 60));
+            assert_eq!(
+                (claims.scope.as_str(), claims.aud.as_str(), claims.exp - claims.iat),
+                ("repo gist", "https://api.example", 60)
+            );
             assert_eq!(claims.iss, claims.sub);
             assert!(mint.revoke(&claims.jti) && !mint.revoke(&claims.jti));
             assert!(mint.verify(minted.token.expose()).is_none() && !mint.is_active(&claims.jti));
@@ -216,7 +223,9 @@ mod tests {
         let minted = issue(&mut one, 60);
         assert!(two.verify(minted.token.expose()).is_none(), "the same key, but never issued there");
         assert!(Mint::new(None).verify(minted.token.expose()).is_none());
-        let guessed = encode(&Header::default(), &minted.claims, &EncodingKey::from_secret(b"your-secret-key-change-in-production")).unwrap();
+        let guessed =
+            encode(&Header::default(), &minted.claims, &EncodingKey::from_secret(b"your-secret-key-change-in-production"))
+                .unwrap();
         assert!(one.verify(&guessed).is_none());
     }
 

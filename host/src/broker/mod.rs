@@ -3,6 +3,7 @@
 //! Both faces call the same functions, so what an agent can do a person can do through the same checks. What only the
 //! operator may decide comes in through [`Broker::new`] and nowhere else.
 
+mod attempt;
 pub mod authorization;
 pub mod failure;
 pub mod flows;
@@ -90,7 +91,11 @@ impl Broker {
     /// taken for its own.
     fn callback_path(&self, provider: &Provider) -> String {
         let path = self.callback_url.path();
-        if provider.is_embedded() { path.to_owned() } else { format!("{}/{}", path.trim_end_matches('/'), provider.descriptor().name) }
+        if provider.is_embedded() {
+            path.to_owned()
+        } else {
+            format!("{}/{}", path.trim_end_matches('/'), provider.descriptor().name)
+        }
     }
 
     /// Reads a provider's settings where files and commands may block.

@@ -63,7 +63,8 @@ impl References {
     /// `unknown_reference`, saying whether it expired.
     pub fn get(&self, id: &str) -> Result<Reference> {
         // Only the writing that was handed out: one id, one text.
-        let found = Uuid::try_parse(id).ok().filter(|uuid| uuid.as_hyphenated().to_string() == id).and_then(|uuid| self.by_id.get(&uuid));
+        let found =
+            Uuid::try_parse(id).ok().filter(|uuid| uuid.as_hyphenated().to_string() == id).and_then(|uuid| self.by_id.get(&uuid));
         match found {
             Some(reference) if !reference.deadline.is_over() => Ok(reference.clone()),
             Some(reference) => Err(ended(&format!("This reference to \"{}\" has expired.", reference.name))),
@@ -123,7 +124,15 @@ mod tests {
     fn other_writings_of_an_id_are_not_it() {
         let mut references = References::default();
         let id = references.issue(reference(60)).unwrap().to_string();
-        for other in [id.to_uppercase(), id.replace('-', ""), format!("{{{id}}}"), format!("urn:uuid:{id}"), format!(" {id}"), String::new(), "x".repeat(1 << 20)] {
+        for other in [
+            id.to_uppercase(),
+            id.replace('-', ""),
+            format!("{{{id}}}"),
+            format!("urn:uuid:{id}"),
+            format!(" {id}"),
+            String::new(),
+            "x".repeat(1 << 20),
+        ] {
             assert_eq!(references.get(&other).unwrap_err().code(), Code::UnknownReference);
         }
     }

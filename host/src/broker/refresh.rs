@@ -52,7 +52,8 @@ impl Broker {
             if state == Freshness::Due {
                 return Ok(grant);
             }
-            let why = grant.ended.clone().unwrap_or_else(|| "its access token has ended and there is no refresh token".to_owned());
+            let why =
+                grant.ended.clone().unwrap_or_else(|| "its access token has ended and there is no refresh token".to_owned());
             return Err(sign_in_again(name, &grant, &why));
         }
         let turn = self.turns.of(name);
@@ -85,9 +86,14 @@ impl Broker {
                 Err(super::references::ended(&format!("\"{name}\" was replaced or deleted meanwhile.")))
             }
             Err(error) if error.code() == Code::SignInAgain => {
-                let dead = Grant { ended: Some(error.message().trim_end_matches('.').to_owned()), refresh: None, ..(*grant).clone() };
+                let dead =
+                    Grant { ended: Some(error.message().trim_end_matches('.').to_owned()), refresh: None, ..(*grant).clone() };
                 self.vault.refresh(name, generation, Arc::new(dead));
-                if state == Freshness::Due { Ok(grant) } else { Err(sign_in_again(name, &grant, error.message().trim_end_matches('.'))) }
+                if state == Freshness::Due {
+                    Ok(grant)
+                } else {
+                    Err(sign_in_again(name, &grant, error.message().trim_end_matches('.')))
+                }
             }
             Err(error) if state == Freshness::Due => {
                 tracing::warn!(secret = name.as_str(), "the login could not be renewed yet: {error}");
@@ -106,8 +112,12 @@ impl Broker {
         let Some(token) = grant.refresh.clone() else { return Err(sign_in_again(name, grant, "there is no refresh token")) };
         let descriptor = Arc::clone(provider.descriptor());
         // The endpoints of the login, not of today: the refresh token goes to nobody else.
-        let context =
-            Context { descriptor: Arc::clone(&descriptor), settings, resolved: Arc::clone(&grant.resolved), egress: self.egress.clone() };
+        let context = Context {
+            descriptor: Arc::clone(&descriptor),
+            settings,
+            resolved: Arc::clone(&grant.resolved),
+            egress: self.egress.clone(),
+        };
         let before = SystemTime::now();
         let prepared = self.providers.prepared(&provider).await?;
         let tokens = prepared.refresh(&context, token, &grant.scopes, &grant.notes).await;

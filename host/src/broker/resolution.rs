@@ -35,7 +35,12 @@ pub struct Resolution {
 ///
 /// # Errors
 /// `component_fault` for an address of unknown origin; `provider_error` for metadata of another issuer.
-pub fn resolve(descriptor: &Descriptor, settings: &Settings, pairs: Vec<(String, String)>, documents: &[(Url, Value)]) -> Result<Resolution> {
+pub fn resolve(
+    descriptor: &Descriptor,
+    settings: &Settings,
+    pairs: Vec<(String, String)>,
+    documents: &[(Url, Value)],
+) -> Result<Resolution> {
     let mut resolved = BTreeMap::new();
     let mut advertised = false;
     for (from, document) in documents {
@@ -47,7 +52,11 @@ pub fn resolve(descriptor: &Descriptor, settings: &Settings, pairs: Vec<(String,
         if address && !origin_is_known(descriptor, settings, &name, &value, documents) {
             return Err(Error::new(
                 Code::ComponentFault,
-                format!("The component of {} gives {} as {name}, which comes neither from the settings nor from the provider's metadata.", descriptor.title, foreign(&value)),
+                format!(
+                    "The component of {} gives {} as {name}, which comes neither from the settings nor from the provider's metadata.",
+                    descriptor.title,
+                    foreign(&value)
+                ),
                 "Nothing was sent there. Report this to the component's author.",
             ));
         }
@@ -122,7 +131,9 @@ fn origin_is_known(descriptor: &Descriptor, settings: &Settings, name: &str, val
     let nothing = BTreeMap::new();
     let values = Filled { settings, resolved: &nothing };
     let from_table = match name {
-        "issuer" => descriptor.issuers.iter().any(|issuer| Template::parse(issuer).is_ok_and(|template| template.matches(value, &values))),
+        "issuer" => {
+            descriptor.issuers.iter().any(|issuer| Template::parse(issuer).is_ok_and(|template| template.matches(value, &values)))
+        }
         _ => false,
     };
     from_setting || from_metadata || from_table
@@ -140,7 +151,8 @@ fn check_metadata(settings: &Settings, from: &Url, document: &Value) -> Result<(
     let Some(issuer) = document.get("issuer").and_then(Value::as_str) else {
         return Err(refused(format!("The metadata at {} names no issuer.", shown(from))));
     };
-    let parsed = Url::parse(issuer).map_err(|_| refused(format!("The metadata at {} names an issuer that is no URL.", shown(from))))?;
+    let parsed =
+        Url::parse(issuer).map_err(|_| refused(format!("The metadata at {} names an issuer that is no URL.", shown(from))))?;
     let plain = parsed.query().is_none() && parsed.fragment().is_none();
     let path = parsed.path().trim_end_matches('/');
     let fits = |suffix: &str| {
@@ -152,9 +164,11 @@ fn check_metadata(settings: &Settings, from: &Url, document: &Value) -> Result<(
         return Err(refused(format!("The metadata at {} is that of another issuer, {}.", shown(from), foreign(issuer))));
     }
     match settings.plain("issuer") {
-        Some(configured) if configured != issuer => {
-            Err(refused(format!("The metadata at {} is that of the issuer {}, not exactly the configured one.", shown(from), foreign(issuer))))
-        }
+        Some(configured) if configured != issuer => Err(refused(format!(
+            "The metadata at {} is that of the issuer {}, not exactly the configured one.",
+            shown(from),
+            foreign(issuer)
+        ))),
         _ => Ok(()),
     }
 }
@@ -208,15 +222,26 @@ mod tests {
     }
 
     fn pairs(issuer: &str, token: &str) -> Vec<(String, String)> {
-        [("issuer", issuer), ("authorization_endpoint", "https://id.example/auth"), ("token_endpoint", token), ("jwks_uri", "https://id.example/keys")]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .to_vec()
+        [
+            ("issuer", issuer),
+            ("authorization_endpoint", "https://id.example/auth"),
+            ("token_endpoint", token),
+            ("jwks_uri", "https://id.example/keys"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec()
     }
 
     #[test]
     fn what_the_metadata_says_is_taken() {
         let documents = [document("https://id.example/.well-known/openid-configuration", "https://id.example")];
-        let found = resolve(&descriptor(), &settings(&[("issuer", "https://id.example")]), pairs("https://id.example", "https://id.example/token"), &documents).unwrap();
+        let found = resolve(
+            &descriptor(),
+            &settings(&[("issuer", "https://id.example")]),
+            pairs("https://id.example", "https://id.example/token"),
+            &documents,
+        )
+        .unwrap();
         assert_eq!(found.token_endpoint.unwrap().as_str(), "https://id.example/token");
         assert!(found.issuers.advertised && found.issuers.fits("https://id.example"));
     }
@@ -224,7 +249,13 @@ mod tests {
     #[test]
     fn an_address_of_unknown_origin_is_the_components_fault() {
         let documents = [document("https://id.example/.well-known/openid-configuration", "https://id.example")];
-        let error = resolve(&descriptor(), &settings(&[("issuer", "https://id.example")]), pairs("https://id.example", "https://evil.example/token"), &documents).unwrap_err();
+        let error = resolve(
+            &descriptor(),
+            &settings(&[("issuer", "https://id.example")]),
+            pairs("https://id.example", "https://evil.example/token"),
+            &documents,
+        )
+        .unwrap_err();
         assert_eq!(error.code(), Code::ComponentFault);
     }
 
@@ -238,11 +269,27 @@ mod tests {
             ("https://id.example", "https://id.example/.well-known/openid-configuration", "http://id.example"),
             ("https://id.example", "https://id.example/.well-known/openid-configuration", "no url"),
         ] {
-            let error = resolve(&descriptor(), &settings(&[("issuer", configured)]), pairs(issuer, "https://id.example/token"), &[document(from, issuer)]).unwrap_err();
+            let error = resolve(
+                &descriptor(),
+                &settings(&[("issuer", configured)]),
+                pairs(issuer, "https://id.example/token"),
+                &[document(from, issuer)],
+            )
+            .unwrap_err();
             assert_eq!(error.code(), Code::ProviderError, "{configured} {issuer}");
         }
-        for from in ["https://id.example/a/.well-known/openid-configuration", "https://id.example/.well-known/oauth-authorization-server/a"] {
-            assert!(check_metadata(&settings(&[("issuer", "https://id.example/a")]), &Url::parse(from).unwrap(), &document(from, "https://id.example/a").1).is_ok());
+        for from in [
+            "https://id.example/a/.well-known/openid-configuration",
+            "https://id.example/.well-known/oauth-authorization-server/a",
+        ] {
+            assert!(
+                check_metadata(
+                    &settings(&[("issuer", "https://id.example/a")]),
+                    &Url::parse(from).unwrap(),
+                    &document(from, "https://id.example/a").1
+                )
+                .is_ok()
+            );
         }
     }
 

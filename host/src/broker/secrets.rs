@@ -65,11 +65,20 @@ impl Broker {
     fn store(&self, name: &str, value: Secret, tags: BTreeMap<String, String>) -> Result<SecretName> {
         let name = SecretName::parse(name)?;
         if value.is_empty() || value.len() > MAX_VALUE {
-            return Err(Error::new(Code::InvalidArgument, format!("The value has {} bytes.", value.len()), format!("Use 1 to {MAX_VALUE} bytes.")));
+            return Err(Error::new(
+                Code::InvalidArgument,
+                format!("The value has {} bytes.", value.len()),
+                format!("Use 1 to {MAX_VALUE} bytes."),
+            ));
         }
-        let sound = tags.len() <= MAX_TAGS && tags.iter().all(|(key, tag)| !key.is_empty() && key.chars().count() <= MAX_TAG && tag.chars().count() <= MAX_TAG);
+        let sound = tags.len() <= MAX_TAGS
+            && tags.iter().all(|(key, tag)| !key.is_empty() && key.chars().count() <= MAX_TAG && tag.chars().count() <= MAX_TAG);
         if !sound {
-            return Err(Error::new(Code::InvalidArgument, "These are too many tags, or too long ones.", format!("Use at most {MAX_TAGS} tags with 1 to {MAX_TAG} characters.")));
+            return Err(Error::new(
+                Code::InvalidArgument,
+                "These are too many tags, or too long ones.",
+                format!("Use at most {MAX_TAGS} tags with 1 to {MAX_TAG} characters."),
+            ));
         }
         self.vault.put(&name, Stored::Static(value), tags, |old| match old.map(|record| &record.stored) {
             Some(Stored::Grant(grant)) => Err(Error::new(
@@ -87,7 +96,8 @@ impl Broker {
     /// # Errors
     /// `unknown_secret`.
     pub fn delete_secret(&self, name: &str) -> Result<SecretName> {
-        let deleted = SecretName::parse(name).and_then(|name| if self.vault.delete(&name) { Ok(name) } else { Err(unknown(&name)) });
+        let deleted =
+            SecretName::parse(name).and_then(|name| if self.vault.delete(&name) { Ok(name) } else { Err(unknown(&name)) });
         self.record_simple("delete_secret", name, &deleted);
         deleted
     }
@@ -172,7 +182,8 @@ impl Broker {
 
     async fn value_of(&self, reference_id: &str) -> Result<(SecretName, Secret)> {
         let Reference { name, generation, .. } = self.references().get(reference_id)?;
-        let record = self.vault.get(&name).ok_or_else(|| ended(&format!("\"{name}\", which this reference stood for, was deleted.")))?;
+        let record =
+            self.vault.get(&name).ok_or_else(|| ended(&format!("\"{name}\", which this reference stood for, was deleted.")))?;
         if record.generation != generation {
             return Err(ended(&format!("\"{name}\" has another value or login than when this reference was issued.")));
         }

@@ -55,10 +55,20 @@ impl Broker {
         let descriptor = provider.descriptor();
         let scopes = check_scopes(&descriptor.name, &request.scopes, provider.operator().scopes.as_deref())?;
         if scopes.is_empty() {
-            return Err(Error::new(Code::InvalidArgument, "A token needs at least one scope.", "Name the scopes that the work needs."));
+            return Err(Error::new(
+                Code::InvalidArgument,
+                "A token needs at least one scope.",
+                "Name the scopes that the work needs.",
+            ));
         }
-        if request.resource.as_ref().is_some_and(|resource| resource.is_empty() || resource.chars().count() > MAX_RESOURCE || resource.chars().any(char::is_control)) {
-            return Err(Error::new(Code::InvalidArgument, "This is no resource.", format!("Use 1 to {MAX_RESOURCE} characters, or leave it out.")));
+        if request.resource.as_ref().is_some_and(|resource| {
+            resource.is_empty() || resource.chars().count() > MAX_RESOURCE || resource.chars().any(char::is_control)
+        }) {
+            return Err(Error::new(
+                Code::InvalidArgument,
+                "This is no resource.",
+                format!("Use 1 to {MAX_RESOURCE} characters, or leave it out."),
+            ));
         }
         let caps = ttl::caps(descriptor.ttl, self.max_ttl);
         let seconds = ttl::parse(request.ttl_seconds.as_ref(), caps)?;

@@ -94,10 +94,23 @@ mod tests {
 
     #[test]
     fn only_whole_positive_seconds_are_taken() {
-        for (good, seconds) in [(json!(1), 1), (json!(3600), 3600), (json!(60.0), 60), (json!(1e6), 1_000_000), (json!(null), 3600)] {
+        for (good, seconds) in
+            [(json!(1), 1), (json!(3600), 3600), (json!(60.0), 60), (json!(1e6), 1_000_000), (json!(null), 3600)]
+        {
             assert_eq!(parse(Some(&good), GITHUB).unwrap(), seconds, "{good}");
         }
-        for bad in [json!(0), json!(-1), json!(1.5), json!("60"), json!("abc"), json!({}), json!([99_999, 1]), json!(true), json!(1e308), json!(-0.0)] {
+        for bad in [
+            json!(0),
+            json!(-1),
+            json!(1.5),
+            json!("60"),
+            json!("abc"),
+            json!({}),
+            json!([99_999, 1]),
+            json!(true),
+            json!(1e308),
+            json!(-0.0),
+        ] {
             let error = parse(Some(&bad), GITHUB).unwrap_err();
             assert_eq!(error.code(), Code::InvalidTtl, "{bad}");
             assert!(error.hint().contains("28800"), "{}", error.hint());

@@ -1,5 +1,6 @@
 //! The face to people: one file a command. Decides nothing; what it does, the broker does.
 
+mod demo;
 mod providers;
 mod serve;
 
@@ -29,6 +30,12 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Shows the main job on this machine alone: a login, a reference, a token spent.
+    Demo {
+        /// Signs in by itself instead of opening a browser.
+        #[arg(long)]
+        headless: bool,
+    },
     /// Looks at provider components.
     #[command(subcommand)]
     Providers(providers::Command),
@@ -40,7 +47,10 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     crate::telemetry::init();
     let done = match arguments.command {
-        None => serve::run(&serve::Options { config: arguments.config, plugins: arguments.plugins, no_browser: arguments.no_browser }),
+        None => {
+            serve::run(&serve::Options { config: arguments.config, plugins: arguments.plugins, no_browser: arguments.no_browser })
+        }
+        Some(Command::Demo { headless }) => demo::run(headless),
         Some(Command::Providers(command)) => providers::run(command),
     };
     match done {

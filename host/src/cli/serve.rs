@@ -57,7 +57,7 @@ pub(super) fn assemble(options: &Options) -> Result<Arc<Broker>> {
 }
 
 /// Where compiled components rest; its content is executed, so it is a folder of this user alone.
-fn compile_cache() -> Option<PathBuf> {
+pub(super) fn compile_cache() -> Option<PathBuf> {
     let folders = directories::ProjectDirs::from("", "", "mcp-credentials-broker")?;
     Some(folders.cache_dir().join("components"))
 }

@@ -210,7 +210,7 @@ impl Template {
                     match space {
                         Space::Origin => out.push_str(&origin(value).ok_or_else(|| missing("setting", name))?),
                         Space::Path => {
-                            out.push_str(Url::parse(value).map_err(|_| missing("setting", name))?.path().trim_end_matches('/'))
+                            out.push_str(Url::parse(value).map_err(|_| missing("setting", name))?.path().trim_end_matches('/'));
                         }
                         _ if index == 0 => out.push_str(value.trim_end_matches('/')),
                         _ => out.push_str(value),

@@ -55,7 +55,9 @@ impl Arguments {
             .into_iter()
             .map(|entry| match entry {
                 Value::String(text) => Ok(text),
-                other => Err(self.wrong(name, WANTED, &format!("one of its entries is {}", kind(&other).trim_start_matches("it is ")))),
+                other => {
+                    Err(self.wrong(name, WANTED, &format!("one of its entries is {}", kind(&other).trim_start_matches("it is "))))
+                }
             })
             .collect()
     }
@@ -69,7 +71,11 @@ impl Arguments {
                 .into_iter()
                 .map(|(key, value)| match value {
                     Value::String(text) => Ok((key, text)),
-                    other => Err(self.wrong(name, WANTED, &format!("one of its values is {}", kind(&other).trim_start_matches("it is ")))),
+                    other => Err(self.wrong(
+                        name,
+                        WANTED,
+                        &format!("one of its values is {}", kind(&other).trim_start_matches("it is ")),
+                    )),
                 })
                 .collect(),
             Some(other) => Err(self.wrong(name, WANTED, kind(&other))),
@@ -119,32 +125,39 @@ mod tests {
 
     use super::*;
 
-    fn arguments(value: Value) -> Arguments {
+    fn arguments(value: &Value) -> Arguments {
         Arguments::new("store_secret", value.as_object().unwrap().clone())
     }
 
     #[test]
     fn each_wrong_argument_is_named_with_what_it_must_be() {
-        for (value, wanted) in [(json!({}), "a string; it is missing"), (json!({ "name": 123 }), "a string; it is a number"), (json!({ "name": null }), "a string; it is missing")] {
-            let error = arguments(value).text("name").unwrap_err();
-            assert!(error.message().contains("store_secret needs the argument name") && error.message().contains(wanted), "{error}");
+        for (value, wanted) in [
+            (json!({}), "a string; it is missing"),
+            (json!({ "name": 123 }), "a string; it is a number"),
+            (json!({ "name": null }), "a string; it is missing"),
+        ] {
+            let error = arguments(&value).text("name").unwrap_err();
+            assert!(
+                error.message().contains("store_secret needs the argument name") && error.message().contains(wanted),
+                "{error}"
+            );
         }
         for value in [json!({}), json!({ "scopes": "admin" }), json!({ "scopes": [1, null, {}] }), json!({ "scopes": null })] {
-            assert!(arguments(value).list("scopes").is_err());
+            assert!(arguments(&value).list("scopes").is_err());
         }
-        assert!(arguments(json!({ "tags": { "a": 1 } })).tags("tags").is_err());
-        assert!(arguments(json!({ "tags": null })).tags("tags").unwrap().is_empty());
+        assert!(arguments(&json!({ "tags": { "a": 1 } })).tags("tags").is_err());
+        assert!(arguments(&json!({ "tags": null })).tags("tags").unwrap().is_empty());
     }
 
     #[test]
     fn a_wrong_value_is_not_repeated() {
-        let error = arguments(json!({ "value": { "s3cret": "s3cret" } })).secret("value").unwrap_err();
+        let error = arguments(&json!({ "value": { "s3cret": "s3cret" } })).secret("value").unwrap_err();
         assert!(!error.to_string().contains("s3cret"));
     }
 
     #[test]
     fn an_unknown_argument_is_named() {
-        let error = arguments(json!({ "valeu": 1 })).end().unwrap_err();
+        let error = arguments(&json!({ "valeu": 1 })).end().unwrap_err();
         assert!(error.message().contains("valeu"));
     }
 }

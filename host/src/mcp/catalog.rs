@@ -28,7 +28,9 @@ pub(super) fn tools() -> &'static [Tool] {
 
 fn build() -> Vec<Tool> {
     let text = |about: &str| json!({ "type": "string", "description": about });
-    let name = text("The secret's name: 1 to 128 letters, digits, '.', '_', '-', '/', '@', ':'. Convention: github-token, google-token-work.");
+    let name = text(
+        "The secret's name: 1 to 128 letters, digits, '.', '_', '-', '/', '@', ':'. Convention: github-token, google-token-work.",
+    );
     let scopes = json!({ "type": "array", "items": { "type": "string" }, "description": "Scopes, such as [\"repo\"]. Only what the work needs." });
     let ttl = |about: &str| json!({ "type": "integer", "minimum": 1, "description": about });
     let provider = text("A provider's name: github, google, azure, okta, oauth2, or another that list_providers shows.");
@@ -38,7 +40,7 @@ fn build() -> Vec<Tool> {
             "Sign in with a provider",
             "Lets a person sign in with a provider in their browser and stores the tokens under secret_name. Call list_secrets first: a login that is there need not be repeated. Waits up to 45 seconds; if the person needs longer (or no browser could be opened) the answer has status \"pending\": show them authorization_url and call await_oauth_flow with flow_id. Cancelling this call ends the login.",
             &Hints { open_world: true, ..ADDS },
-            json!({
+            &json!({
                 "provider": provider, "scopes": scopes, "secret_name": name,
                 "authorization_endpoint": text("For okta and oauth2 only, and only the configured one; leave it out."),
                 "token_endpoint": text("For okta and oauth2 only, and only the configured one; leave it out."),
@@ -51,7 +53,7 @@ fn build() -> Vec<Tool> {
             "Get a reference to a secret",
             "Gives a short-lived reference to a secret, not its value. An access token that has expired is refreshed first where that is possible; otherwise the error says to sign in again. A reference ends when its time is over, or when the secret is overwritten, signed in anew or deleted; a refresh keeps it.",
             &Hints { open_world: true, ..ADDS },
-            json!({
+            &json!({
                 "name": name, "purpose": text("What it is for, in a few words; written to the audit trail."),
                 "ttl_seconds": ttl("How long the reference lives, in seconds. Default 3600; longer than the secret's cap is shortened to the cap."),
             }),
@@ -70,7 +72,7 @@ fn build() -> Vec<Tool> {
             "Resolve a reference to its value",
             "Gives the value behind a reference: an access token or a stored value, never a refresh token. The value enters your context: call it only right before the value is spent, and never repeat it.",
             &Hints { read_only: false, destructive: false, idempotent: true, open_world: true },
-            json!({ "reference_id": text("The id that get_secret gave.") }),
+            &json!({ "reference_id": text("The id that get_secret gave.") }),
             &["reference_id"],
             json!({ "value": { "type": "string" } }),
         ),
@@ -79,7 +81,7 @@ fn build() -> Vec<Tool> {
             "Store a value",
             "Stores a value under a name, overwriting a stored value of that name and ending references to it. A login is never overwritten. Do not ask a person to paste a secret into the chat for this.",
             &REPLACES,
-            json!({
+            &json!({
                 "name": name, "value": text("The value: 1 byte to 1 MiB."),
                 "tags": { "type": "object", "additionalProperties": { "type": "string" }, "description": "Up to 32 notes, shown by list_secrets." },
             }),
@@ -91,7 +93,7 @@ fn build() -> Vec<Tool> {
             "Mint a token signed by the broker",
             "Signs a short-lived JWT with the broker's own key, capped by the provider's lifetimes, for systems that trust this broker. It is no credential of the provider: GitHub, AWS and the others do not accept it.",
             &ADDS,
-            json!({
+            &json!({
                 "provider": provider, "scopes": scopes, "resource": text("The audience (aud). Without it the audience is the broker itself."),
                 "ttl_seconds": ttl("Lifetime in seconds; longer than the provider's cap is refused. Default 3600."),
             }),
@@ -110,7 +112,7 @@ fn build() -> Vec<Tool> {
             "Revoke a minted token",
             "Revokes a token that mint_token made: verify_token calls it inactive from then on. Whoever checks the signature alone does not learn of it.",
             &REPLACES,
-            json!({ "token_id": text("The tokenId that mint_token gave.") }),
+            &json!({ "token_id": text("The tokenId that mint_token gave.") }),
             &["token_id"],
             json!({ "message": { "type": "string" } }),
         ),
@@ -119,7 +121,7 @@ fn build() -> Vec<Tool> {
             "Count what the broker holds",
             "Counts live minted tokens, live references, stored secrets and logins under way.",
             &READS,
-            json!({}),
+            &json!({}),
             &[],
             json!({ "stats": { "type": "object", "properties": {
                 "activeTokens": { "type": "integer" }, "activeReferences": { "type": "integer" },
@@ -131,7 +133,7 @@ fn build() -> Vec<Tool> {
             "Wait for a login to finish",
             "Waits up to 45 seconds for a pending login. Call it again while the status is \"pending\". Cancelling this call ends the waiting only, not the login.",
             &Hints { read_only: true, destructive: false, idempotent: true, open_world: true },
-            json!({ "flow_id": text("The flow_id that start_oauth_flow gave.") }),
+            &json!({ "flow_id": text("The flow_id that start_oauth_flow gave.") }),
             &["flow_id"],
             login_answer(),
         ),
@@ -140,7 +142,7 @@ fn build() -> Vec<Tool> {
             "List secrets",
             "Lists what is stored: names, kinds, providers, accounts, scopes, tags and expiry; never values. States: stored, signed_in, refreshes_when_used, sign_in_again.",
             &READS,
-            json!({}),
+            &json!({}),
             &[],
             json!({ "secrets": { "type": "array", "items": { "type": "object", "properties": {
                 "name": { "type": "string" }, "kind": { "type": "string", "enum": ["static", "oauth"] }, "state": { "type": "string" },
@@ -153,7 +155,7 @@ fn build() -> Vec<Tool> {
             "Forget a secret",
             "Forgets a secret and ends every reference to it. It only forgets: a token stays valid at the provider until it expires or is revoked there.",
             &REPLACES,
-            json!({ "name": name }),
+            &json!({ "name": name }),
             &["name"],
             json!({ "message": { "type": "string" } }),
         ),
@@ -162,7 +164,7 @@ fn build() -> Vec<Tool> {
             "List providers",
             "Lists the providers: what each can do, whether it is configured, which setting is missing, which callback URL to register, which scopes the operator allows, and which components cannot be used and why.",
             &READS,
-            json!({}),
+            &json!({}),
             &[],
             json!({
                 "providers": { "type": "array", "items": { "type": "object", "properties": {
@@ -180,7 +182,7 @@ fn build() -> Vec<Tool> {
             "Verify a minted token",
             "Says whether a token that mint_token made is active: known to this broker, not expired, not revoked. Takes token or token_id.",
             &READS,
-            json!({ "token": text("The token itself."), "token_id": text("Or its tokenId.") }),
+            &json!({ "token": text("The token itself."), "token_id": text("Or its tokenId.") }),
             &[],
             json!({ "active": { "type": "boolean" }, "claims": { "type": "object" } }),
         ),
@@ -203,7 +205,15 @@ fn login_answer() -> Value {
     })
 }
 
-fn tool(name: &'static str, title: &str, about: &'static str, hints: &Hints, takes: Value, required: &[&str], gives: Value) -> Tool {
+fn tool(
+    name: &'static str,
+    title: &str,
+    about: &'static str,
+    hints: &Hints,
+    takes: &Value,
+    required: &[&str],
+    gives: Value,
+) -> Tool {
     let input = json!({ "type": "object", "properties": takes, "required": required, "additionalProperties": false });
     // A failure has the same shape, so that clients that check it find it right, too.
     let mut members = json!({

@@ -20,7 +20,11 @@ const WAIT: Duration = Duration::from_secs(45);
 /// How often a client that asked for it hears that the broker is still waiting.
 const PROGRESS: Duration = Duration::from_secs(5);
 
-pub(super) async fn start(broker: &Arc<Broker>, mut arguments: Arguments, context: &RequestContext<RoleServer>) -> Result<CallToolResult> {
+pub(super) async fn start(
+    broker: &Arc<Broker>,
+    mut arguments: Arguments,
+    context: &RequestContext<RoleServer>,
+) -> Result<CallToolResult> {
     let request = LoginRequest {
         provider: arguments.text("provider")?,
         scopes: arguments.list("scopes")?,
@@ -46,7 +50,11 @@ pub(super) async fn start(broker: &Arc<Broker>, mut arguments: Arguments, contex
     }
 }
 
-pub(super) async fn await_flow(broker: &Arc<Broker>, mut arguments: Arguments, context: &RequestContext<RoleServer>) -> Result<CallToolResult> {
+pub(super) async fn await_flow(
+    broker: &Arc<Broker>,
+    mut arguments: Arguments,
+    context: &RequestContext<RoleServer>,
+) -> Result<CallToolResult> {
     let flow_id = arguments.text("flow_id")?;
     arguments.end()?;
     tokio::select! {
@@ -73,7 +81,8 @@ async fn wait(broker: &Broker, flow_id: &str, opened: bool, context: &RequestCon
             Status::Pending => {
                 if let Some(token) = token.clone() {
                     told += 1.0;
-                    let note = ProgressNotificationParam::new(token, told).with_message(format!("Waiting for the person to sign in with {}.", flow.provider));
+                    let note = ProgressNotificationParam::new(token, told)
+                        .with_message(format!("Waiting for the person to sign in with {}.", flow.provider));
                     let _ = context.peer.notify_progress(note).await;
                 }
             }
@@ -98,9 +107,13 @@ fn pending(flow: &Flow, opened: bool) -> CallToolResult {
 }
 
 fn signed_in(done: &LoggedIn) -> CallToolResult {
-    let account = done.account.as_ref().map(|account| json!({ "issuer": account.issuer, "subject": account.subject, "label": account.label }));
+    let account = done
+        .account
+        .as_ref()
+        .map(|account| json!({ "issuer": account.issuer, "subject": account.subject, "label": account.label }));
     let some = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
-    let mut message = format!("OAuth flow completed. Access token stored as '{}'. Use get_secret to get a reference to it.", done.name);
+    let mut message =
+        format!("OAuth flow completed. Access token stored as '{}'. Use get_secret to get a reference to it.", done.name);
     if !done.missing_scopes.is_empty() {
         message.push_str(&format!(" Not granted: {}.", done.missing_scopes.join(", ")));
     }

@@ -30,7 +30,8 @@ const LEAVE: Duration = Duration::from_millis(300);
 /// # Errors
 /// `internal` where the threads cannot be started. A client that leaves is no error, however it leaves.
 pub async fn serve(broker: Arc<Broker>, input: impl Read + Send + 'static, output: impl Write + Send + 'static) -> Result<()> {
-    let failed = |error: std::io::Error| Error::new(Code::Internal, format!("The transport does not start: {error}."), "Try again.");
+    let failed =
+        |error: std::io::Error| Error::new(Code::Internal, format!("The transport does not start: {error}."), "Try again.");
     let (lines, ends) = transport::Lines::start(input, output).map_err(failed)?;
     let serving = async {
         // Err: the client left before it said a word.

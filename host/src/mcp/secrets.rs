@@ -26,7 +26,8 @@ pub(super) async fn get(broker: &Broker, mut arguments: Arguments) -> Result<Cal
     let ttl_seconds = arguments.any("ttl_seconds");
     arguments.end()?;
     let issued = broker.get_secret(&name, &purpose, ttl_seconds.as_ref()).await?;
-    let mut message = "Secret reference issued successfully. Use the reference ID to retrieve the actual secret value.".to_owned();
+    let mut message =
+        "Secret reference issued successfully. Use the reference ID to retrieve the actual secret value.".to_owned();
     if let Some(why) = issued.clipped {
         message.push_str(&format!(" It lives {} seconds, less than was asked for: {why}.", issued.lifetime));
     }

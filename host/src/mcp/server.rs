@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, ErrorData, Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig,
+    CallToolRequestParams, CallToolResponse, ErrorData, Implementation, ListToolsResult, PaginatedRequestParams,
+    ServerCapabilities, ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
@@ -28,10 +29,10 @@ impl Server {
     }
 
     fn introduce(&self, context: &RequestContext<RoleServer>) {
-        if !self.introduced.swap(true, Ordering::Relaxed) {
-            if let Some(client) = context.client_info() {
-                self.broker.audit().name_client(&client.name, &client.version);
-            }
+        if !self.introduced.swap(true, Ordering::Relaxed)
+            && let Some(client) = context.client_info()
+        {
+            self.broker.audit().name_client(&client.name, &client.version);
         }
     }
 }
@@ -45,15 +46,27 @@ impl ServerHandler for Server {
         config
     }
 
-    async fn list_tools(&self, _: Option<PaginatedRequestParams>, _: RequestContext<RoleServer>) -> Result<ListToolsResult, ErrorData> {
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
         Ok(ListToolsResult::with_all_items(catalog::tools().to_vec()))
     }
 
-    async fn call_tool(&self, request: CallToolRequestParams, context: RequestContext<RoleServer>) -> Result<CallToolResponse, ErrorData> {
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
         self.introduce(&context);
         let broker = &self.broker;
         let Some(tool) = catalog::tools().iter().find(|tool| tool.name == request.name) else {
-            let unknown = Error::new(Code::InvalidArgument, format!("Unknown tool: {}.", foreign(&request.name)), "tools/list shows which there are.");
+            let unknown = Error::new(
+                Code::InvalidArgument,
+                format!("Unknown tool: {}.", foreign(&request.name)),
+                "tools/list shows which there are.",
+            );
             return Ok(failure(&unknown).into());
         };
         let std::borrow::Cow::Borrowed(name) = tool.name else {

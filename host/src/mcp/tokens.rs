@@ -55,7 +55,11 @@ pub(super) fn verify(broker: &Broker, mut arguments: Arguments) -> Result<CallTo
         }
         (None, Some(token_id)) => json!({ "active": broker.is_active(&token_id) }),
         _ => {
-            return Err(Error::new(Code::InvalidArgument, "verify_token needs either token or token_id.", "Call it again with exactly one of them."));
+            return Err(Error::new(
+                Code::InvalidArgument,
+                "verify_token needs either token or token_id.",
+                "Call it again with exactly one of them.",
+            ));
         }
     };
     Ok(success(members))

@@ -138,10 +138,10 @@ fn read(input: impl Read, messages: &mpsc::Sender<Incoming>) {
         if line.capacity() > 1 << 20 {
             line = Vec::new();
         }
-        if let Some(message) = message {
-            if messages.blocking_send(message).is_err() {
-                return;
-            }
+        if let Some(message) = message
+            && messages.blocking_send(message).is_err()
+        {
+            return;
         }
     }
 }
@@ -174,11 +174,11 @@ fn parse(line: &[u8]) -> Option<Incoming> {
     match serde_json::from_str::<RxJsonRpcMessage<RoleServer>>(text) {
         Ok(JsonRpcMessage::Request(request)) => {
             // A known method that does not fit its own type comes out as an unknown one: say what is wrong instead.
-            if let ClientRequest::CustomRequest(custom) = &request.request {
-                if matches!(custom.method.as_str(), "initialize" | "tools/call" | "tools/list" | "completion/complete") {
-                    let reason = format!("The params of {} are missing or malformed.", custom.method);
-                    return Some(refused(Some(request.id), -32602, reason));
-                }
+            if let ClientRequest::CustomRequest(custom) = &request.request
+                && matches!(custom.method.as_str(), "initialize" | "tools/call" | "tools/list" | "completion/complete")
+            {
+                let reason = format!("The params of {} are missing or malformed.", custom.method);
+                return Some(refused(Some(request.id), -32602, reason));
             }
             Some(Incoming::Message(Box::new(JsonRpcMessage::Request(request))))
         }

@@ -226,7 +226,10 @@ impl host::HostRequest for State {
         };
         match Answer::read(ready.endpoint, incoming.status, &incoming.headers, &incoming.body, &mut self.scrubber) {
             Ok(answer) => {
-                if let Some(document) = answer.metadata() {
+                // an error page speaks for nobody
+                if incoming.status == 200
+                    && let Some(document) = answer.metadata()
+                {
                     self.metadata.push((from, document.clone()));
                 }
                 Ok(Ok(self.table.push(answer)?))

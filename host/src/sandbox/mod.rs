@@ -339,12 +339,12 @@ fn conclude<T>(store: Store<State>, result: Result<Result<T, bindings::host::Fai
             {
                 return Err(Failed::Fault(cause));
             }
-            Err(Failed::Said(bound(failure, &state)))
+            Err(Failed::Said(bound(&failure, &state)))
         }
     }
 }
 
-fn bound(failure: bindings::host::Failure, state: &State) -> Failure {
+fn bound(failure: &bindings::host::Failure, state: &State) -> Failure {
     let fit = |text: &str| if state.scrubber.finds(text) { "[hidden: it held a secret]".to_owned() } else { foreign(text) };
     Failure {
         code: failure.code.chars().filter(|c| c.is_ascii_lowercase() || *c == '_').take(64).collect(),

@@ -225,7 +225,8 @@ mod tests {
         let vault = Vault::default();
         let big = "x".repeat(MAX_TOTAL_BYTES - 10);
         put(&vault, "big", &big);
-        let error = vault.put(&name("more"), Stored::Static(Secret::from("0123456789ab")), BTreeMap::new(), |_| Ok(())).unwrap_err();
+        let error =
+            vault.put(&name("more"), Stored::Static(Secret::from("0123456789ab")), BTreeMap::new(), |_| Ok(())).unwrap_err();
         assert_eq!(error.code(), Code::Limit);
         assert!(vault.get(&name("big")).is_some());
         put(&vault, "big", "small now");

@@ -13,5 +13,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod answers;
+mod architecture;
+mod clients;
 mod lab;
 mod observer;
+mod protocol;

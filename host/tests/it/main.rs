@@ -13,4 +13,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod browser_login;
+mod flows;
 mod lab;
+mod login;
+mod refresh;

@@ -15,7 +15,11 @@ mod support;
 
 mod answers;
 mod architecture;
+mod browser_login;
 mod clients;
+mod flows;
 mod lab;
+mod login;
 mod observer;
 mod protocol;
+mod refresh;

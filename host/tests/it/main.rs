@@ -13,4 +13,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod attacks_discovery;
+mod attacks_endpoints;
+mod attacks_id_token;
+mod attacks_mix_up;
+mod attacks_token_answers;
+mod azure;
+mod canaries;
+mod github;
+mod google;
 mod lab;
+mod okta;

@@ -112,15 +112,36 @@ async fn an_endpoint_that_no_issuer_can_ask_for_is_refused_before_the_person_is_
     for (member, values) in [
         (
             "authorization_endpoint",
-            ["javascript:alert(1)", "file:///etc/passwd", "http://id.example.test/authorize", "https://u:p@id.example.test/", "https://10.0.0.1/", "no url"],
+            [
+                "javascript:alert(1)",
+                "file:///etc/passwd",
+                "http://id.example.test/authorize",
+                "https://u:p@id.example.test/",
+                "https://10.0.0.1/",
+                "no url",
+            ],
         ),
         (
             "token_endpoint",
-            ["http://id.example.test/token", "https://169.254.169.254/token", "https://localhost/token", "https://u:p@id.example.test/token", "ftp://id.example.test/", ""],
+            [
+                "http://id.example.test/token",
+                "https://169.254.169.254/token",
+                "https://localhost/token",
+                "https://u:p@id.example.test/token",
+                "ftp://id.example.test/",
+                "",
+            ],
         ),
         (
             "jwks_uri",
-            ["http://id.example.test/keys", "https://192.168.0.1/keys", "https://[::1]/keys", "data:application/json,{}", "file:///etc/passwd", "x"],
+            [
+                "http://id.example.test/keys",
+                "https://192.168.0.1/keys",
+                "https://[::1]/keys",
+                "data:application/json,{}",
+                "file:///etc/passwd",
+                "x",
+            ],
         ),
     ] {
         for value in values {
@@ -128,7 +149,10 @@ async fn an_endpoint_that_no_issuer_can_ask_for_is_refused_before_the_person_is_
             let answer = broker.call("start_oauth_flow", arguments()).await;
             assert!(answer.is_error && answer["authorization_url"].is_null(), "{member} {value}: {:#}", answer.json);
             let code = answer["code"].as_str().unwrap().to_owned();
-            assert!(["not_allowed", "provider_error", "invalid_configuration"].contains(&code.as_str()), "{member} {value}: {code}");
+            assert!(
+                ["not_allowed", "provider_error", "invalid_configuration"].contains(&code.as_str()),
+                "{member} {value}: {code}"
+            );
             answer.refused(&code);
         }
     }
@@ -141,7 +165,8 @@ async fn an_endpoint_at_another_public_host_is_the_issuers_word() {
     let tokens = Arc::new(OpenId::new("tokens.example.test", None));
     let lookalike = Lookalike::start(vec![Arc::clone(&site) as Arc<dyn Site>, Arc::clone(&tokens) as Arc<dyn Site>]).await;
     lookalike.edit(&site.discovery_path(), |document| document["token_endpoint"] = "https://tokens.example.test/redeem".into());
-    lookalike.always("/redeem", Answer::json(200, &json!({ "access_token": "an-access-token-0123456789", "token_type": "Bearer" })));
+    lookalike
+        .always("/redeem", Answer::json(200, &json!({ "access_token": "an-access-token-0123456789", "token_type": "Bearer" })));
     let launch = Launch::new().at(&lookalike).client("OAUTH2", site.desk().client_id(), None);
     let mut broker = launch.env("OAUTH2_ISSUER", &site.issuer()).ready().await;
     login(&mut broker, "oauth2", &[], "t", |url| site.sign_in(url, Decision::Approve).0).await.answer.ok();

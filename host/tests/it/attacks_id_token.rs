@@ -50,7 +50,7 @@ async fn a_claim_that_is_wrong_is_refused_and_named() {
     for (claims, words) in [
         (json!({ "aud": "another-client" }), "another client"),
         (json!({ "aud": [] }), "another client"),
-        (json!({ "aud": null }), "no aud"),
+        (json!({ "aud": null }), "claim is missing"),
         (json!({ "aud": [client, "another-client"] }), "several clients"),
         (json!({ "azp": "another-client" }), "made for another"),
         (json!({ "iss": "https://evil.example.test" }), "another issuer"),
@@ -65,7 +65,8 @@ async fn a_claim_that_is_wrong_is_refused_and_named() {
         (json!({ "iat": null }), "future"),
         (json!({ "nbf": now + 600 }), "not valid yet"),
         (json!({ "sub": "" }), "subject"),
-        (json!({ "sub": null }), "sub"),
+        (json!({ "sub": null }), "claim is missing"),
+        (json!({ "sub": 7 }), "claim is missing"),
         (json!({ "sub": "x".repeat(300) }), "subject"),
     ] {
         site.bend_claims(claims.clone());
@@ -74,7 +75,9 @@ async fn a_claim_that_is_wrong_is_refused_and_named() {
         visit.answer.refused("provider_error").names(&[words]);
     }
     assert_eq!(broker.call("list_secrets", json!({})).await.ok()["secrets"], json!([]));
-    for claims in [json!({ "aud": [client] }), json!({ "aud": [client, "another-client"], "azp": client }), json!({ "exp": now - 30 })] {
+    for claims in
+        [json!({ "aud": [client] }), json!({ "aud": [client, "another-client"], "azp": client }), json!({ "exp": now - 30 })]
+    {
         site.bend_claims(claims);
         assert_eq!(visit(&mut broker, &site).await.answer.ok()["account"]["subject"], "00uid4BxXw6I6TV4m0g3");
     }
@@ -83,7 +86,12 @@ async fn a_claim_that_is_wrong_is_refused_and_named() {
 #[tokio::test]
 async fn a_login_with_openid_needs_an_id_token_that_is_one() {
     let (site, lookalike, mut broker) = start().await;
-    for (id_token, words) in [(Value::Null, "sent no id_token"), ("".into(), "sent no id_token"), ("a.b.c".into(), "no signed JWT"), (json!({ "a": 1 }), "sent no id_token")] {
+    for (id_token, words) in [
+        (Value::Null, "sent no id_token"),
+        ("".into(), "sent no id_token"),
+        ("a.b.c".into(), "no signed JWT"),
+        (json!({ "a": 1 }), "sent no id_token"),
+    ] {
         lookalike.edit(&site.path("token"), move |answer| answer["id_token"] = id_token.clone());
         visit(&mut broker, &site).await.answer.refused("provider_error").names(&[words]);
     }

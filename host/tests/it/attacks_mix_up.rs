@@ -21,12 +21,21 @@ async fn start(site: OpenId) -> (Arc<OpenId>, Lookalike, Broker) {
 #[tokio::test]
 async fn a_callback_of_another_issuer_is_refused_before_its_code_is_used() {
     let (site, lookalike, mut broker) = start(OpenId::new("id.example.test", None)).await;
-    let wrong = ["https://evil.example.test", "https://id.example.test/", "https://ID.example.test", "http://id.example.test", "", "https%3A%2F%2Fid.example.test"];
-    for (iss, decision) in wrong.iter().map(|iss| (Some(*iss), Decision::Approve)).chain([(None, Decision::Approve), (Some("https://evil.example.test"), Decision::Deny)]) {
-        let visit = login(&mut broker, "oauth2", &[], "t", |url| {
-            with_parameter(&site.sign_in(url, decision).0, "iss", iss)
-        })
-        .await;
+    let wrong = [
+        "https://evil.example.test",
+        "https://id.example.test/",
+        "https://ID.example.test",
+        "http://id.example.test",
+        "",
+        "https%3A%2F%2Fid.example.test",
+    ];
+    for (iss, decision) in wrong
+        .iter()
+        .map(|iss| (Some(*iss), Decision::Approve))
+        .chain([(None, Decision::Approve), (Some("https://evil.example.test"), Decision::Deny)])
+    {
+        let visit =
+            login(&mut broker, "oauth2", &[], "t", |url| with_parameter(&site.sign_in(url, decision).0, "iss", iss)).await;
         visit.answer.refused("provider_error").names(&["issuer", "RFC 9207"]);
         assert!(visit.page.body.contains("You are not signed in"), "{iss:?}");
     }
@@ -41,7 +50,10 @@ async fn a_server_that_does_not_announce_an_issuer_need_not_send_one_but_must_no
     let (site, _lookalike, mut broker) = start(site).await;
     login(&mut broker, "oauth2", &[], "t", |url| site.sign_in(url, Decision::Approve).0).await.answer.ok();
     for (iss, good) in [("https://id.example.test", true), ("https://evil.example.test", false)] {
-        let visit = login(&mut broker, "oauth2", &[], "t", |url| with_parameter(&site.sign_in(url, Decision::Approve).0, "iss", Some(iss))).await;
+        let visit = login(&mut broker, "oauth2", &[], "t", |url| {
+            with_parameter(&site.sign_in(url, Decision::Approve).0, "iss", Some(iss))
+        })
+        .await;
         assert_eq!(visit.answer.is_error, !good, "{:#}", visit.answer.json);
     }
 }
@@ -92,7 +104,8 @@ async fn a_code_of_one_server_that_arrives_for_the_login_at_another_is_not_sent_
 #[tokio::test]
 async fn a_code_or_verifier_of_another_login_does_not_fit() {
     let (github, _google, lookalike, mut broker) = two().await;
-    let (mine, theirs) = (broker.begin_login("github", &["repo"], "mine").await, broker.begin_login("github", &["repo"], "theirs").await);
+    let (mine, theirs) =
+        (broker.begin_login("github", &["repo"], "mine").await, broker.begin_login("github", &["repo"], "theirs").await);
     let (mut back_mine, back_theirs) = (
         github.sign_in(mine["authorization_url"].as_str().unwrap(), Decision::Approve),
         github.sign_in(theirs["authorization_url"].as_str().unwrap(), Decision::Approve),
@@ -111,7 +124,15 @@ async fn an_answer_on_another_providers_path_changes_nothing() {
     let (github, _google, lookalike, mut broker) = two().await;
     let pending = broker.begin_login("github", &["repo"], "hub").await;
     let back = github.sign_in(pending["authorization_url"].as_str().unwrap(), Decision::Approve);
-    for path in ["/oauth/callback/google", "/oauth/callback/acme", "/oauth/callback/", "/oauth", "//oauth/callback", "/oauth%2Fcallback", "/OAUTH/CALLBACK"] {
+    for path in [
+        "/oauth/callback/google",
+        "/oauth/callback/acme",
+        "/oauth/callback/",
+        "/oauth",
+        "//oauth/callback",
+        "/oauth%2Fcallback",
+        "/OAUTH/CALLBACK",
+    ] {
         let mut elsewhere = back.clone();
         elsewhere.set_path(path);
         assert_eq!(http::get(&elsewhere).await.unwrap().status, 404, "{path}");

@@ -59,8 +59,7 @@ async fn a_refresh_replaces_the_refresh_token_by_the_new_one() {
 
 #[tokio::test]
 async fn an_id_token_of_another_tenant_than_its_issuer_or_the_operators_is_refused() {
-    let (entra, _lookalike, mut broker) =
-        start_with(Entra::new("common", None).with_foreign_issuer(), |launch| launch).await;
+    let (entra, _lookalike, mut broker) = start_with(Entra::new("common", None).with_foreign_issuer(), |launch| launch).await;
     let visit = login(&mut broker, "azure", &["openid"], "a", |url| entra.sign_in(url, Decision::Approve).0).await;
     visit.answer.refused("provider_error").names(&["issuer and its tenant differ"]);
 

@@ -43,7 +43,8 @@ impl World {
         ])
         .await;
         let mut launch = Launch::new().at(&lookalike).env("MCP_CREDENTIALS_BROKER_LOG", "trace");
-        for (prefix, desk) in [("GITHUB", github.desk()), ("GCP", google.desk()), ("AZURE", entra.desk()), ("OKTA", okta.desk())] {
+        for (prefix, desk) in [("GITHUB", github.desk()), ("GCP", google.desk()), ("AZURE", entra.desk()), ("OKTA", okta.desk())]
+        {
             launch = launch.client(prefix, desk.client_id(), desk.client_secret());
         }
         let launch = launch.env("OKTA_DOMAIN", "dev-1.okta.com").env("OKTA_AUTHORIZATION_SERVER", "default");
@@ -61,7 +62,8 @@ impl World {
     }
 
     async fn sign_in(&mut self, provider: &str, decision: Decision) -> Value {
-        let (github, google, entra, okta) = (Arc::clone(&self.github), Arc::clone(&self.google), Arc::clone(&self.entra), Arc::clone(&self.okta));
+        let (github, google, entra, okta) =
+            (Arc::clone(&self.github), Arc::clone(&self.google), Arc::clone(&self.entra), Arc::clone(&self.okta));
         let scopes: &[&str] = if provider == "github" { &["repo"] } else { &["openid"] };
         let visit = login(&mut self.broker, provider, scopes, &format!("{provider}-token"), |url| match provider {
             "github" => github.sign_in(url, decision),
@@ -183,7 +185,9 @@ async fn stored_values(world: &mut World) {
     let broker = &mut world.broker;
     broker.call("store_secret", json!({ "name": "static", "value": STORED })).await.ok();
     assert_eq!(broker.reveal("static").await, STORED);
-    for wrong in [json!({ "name": "static", "value": [STORED] }), json!({ "value": STORED }), json!({ "name": "x y", "value": STORED })] {
+    for wrong in
+        [json!({ "name": "static", "value": [STORED] }), json!({ "value": STORED }), json!({ "name": "x y", "value": STORED })]
+    {
         assert!(broker.call("store_secret", wrong).await.is_error);
     }
 }

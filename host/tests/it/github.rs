@@ -23,7 +23,8 @@ async fn an_oauth_app_is_signed_in_to_with_its_secret_in_the_form_and_its_comma_
     let (github, lookalike, mut broker) = start(App::OAuth).await;
     let port = broker.port();
     // The look-alike itself checks that the browser is sent to the authorization endpoint.
-    let visit = login(&mut broker, "github", &["repo", "gist"], "github-token", |url| github.sign_in(url, Decision::Approve)).await;
+    let visit =
+        login(&mut broker, "github", &["repo", "gist"], "github-token", |url| github.sign_in(url, Decision::Approve)).await;
     let answer = visit.answer.ok();
     assert_eq!(answer["scope"], "repo gist");
     assert_eq!(answer["hasRefreshToken"], false);
@@ -100,7 +101,14 @@ async fn a_form_is_read_where_json_was_asked_for() {
     let visit = login(&mut broker, "github", &["repo", "gist"], "t", |url| github.sign_in(url, Decision::Approve)).await;
     assert_eq!(visit.answer.ok()["scope"], "repo gist");
     assert_eq!(broker.reveal("t").await, "gho_16C7e42F292c6912E7710c838347Ae178B4a");
-    lookalike.once(TOKEN, Answer::text(200, "application/x-www-form-urlencoded", "error=incorrect_client_credentials&error_description=The+client_id+is+wrong"));
+    lookalike.once(
+        TOKEN,
+        Answer::text(
+            200,
+            "application/x-www-form-urlencoded",
+            "error=incorrect_client_credentials&error_description=The+client_id+is+wrong",
+        ),
+    );
     let visit = login(&mut broker, "github", &["repo"], "u", |url| github.sign_in(url, Decision::Approve)).await;
     visit.answer.refused("provider_error").names(&["The client_id is wrong", "GITHUB_CLIENT_SECRET"]);
 }
@@ -169,9 +177,10 @@ async fn a_person_who_declines_is_reported_as_that_and_no_code_is_redeemed() {
 
 #[tokio::test]
 async fn missing_variables_are_named_one_by_one() {
-    for (id, named, unnamed) in
-        [(None, vec!["GITHUB_CLIENT_ID", "GITHUB_CLIENT_SECRET"], vec![]), (Some("Iv1.x"), vec!["GITHUB_CLIENT_SECRET"], vec!["GITHUB_CLIENT_ID"])]
-    {
+    for (id, named, unnamed) in [
+        (None, vec!["GITHUB_CLIENT_ID", "GITHUB_CLIENT_SECRET"], vec![]),
+        (Some("Iv1.x"), vec!["GITHUB_CLIENT_SECRET"], vec!["GITHUB_CLIENT_ID"]),
+    ] {
         let launch = Launch::new();
         let launch = if let Some(id) = id { launch.client("GITHUB", id, None) } else { launch };
         let mut broker = launch.ready().await;

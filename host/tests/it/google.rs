@@ -28,7 +28,8 @@ async fn start() -> (Arc<Google>, Lookalike, Broker) {
 #[tokio::test]
 async fn a_login_asks_for_offline_access_and_says_whose_it_is() {
     let (google, lookalike, mut broker) = start().await;
-    let visit = login(&mut broker, "google", &["openid", "email", DRIVE], "g", |url| google.sign_in(url, Decision::Approve).0).await;
+    let visit =
+        login(&mut broker, "google", &["openid", "email", DRIVE], "g", |url| google.sign_in(url, Decision::Approve).0).await;
     assert_eq!(parameter(&visit.url, "access_type"), "offline");
     assert_eq!(parameter(&visit.url, "prompt"), "consent");
     assert_eq!(parameter(&visit.url, "include_granted_scopes"), "");
@@ -101,7 +102,10 @@ async fn scopes_that_the_person_unticked_are_reported() {
 async fn a_session_that_the_workspace_ended_and_a_revoked_login_need_the_person() {
     let (google, lookalike, mut broker) = start().await;
     for (body, words) in [
-        (json!({ "error": "invalid_grant", "error_subtype": "invalid_rapt", "error_description": "reauth related error (invalid_rapt)" }), "sign in again"),
+        (
+            json!({ "error": "invalid_grant", "error_subtype": "invalid_rapt", "error_description": "reauth related error (invalid_rapt)" }),
+            "sign in again",
+        ),
         (json!({ "error": "invalid_grant", "error_description": "Token has been expired or revoked." }), "expired or revoked"),
     ] {
         lookalike.edit(TOKEN, |answer| answer["expires_in"] = 0.into());

@@ -93,7 +93,7 @@ async fn scopes_that_the_server_cut_or_added_are_reported() {
 #[tokio::test]
 async fn an_error_in_the_shape_of_oktas_api_is_told_with_its_id() {
     let (okta, lookalike, mut broker) = start("default", None, Rotation::Rotate).await;
-    let body = json!({ "errorCode": "E0000047", "errorSummary": "API call exceeded rate limit.", "errorId": "oaeHfmOAx1iRLa0H10DeMz5fQ" });
+    let body = json!({ "errorCode": "E0000047", "errorSummary": "API call exceeded rate limit.", "errorLink": "E0000047", "errorId": "oaeHfmOAx1iRLa0H10DeMz5fQ", "errorCauses": [] });
     lookalike.once(&okta.path("token"), Answer::json(429, &body));
     let visit = login(&mut broker, "okta", &["api"], "o", |url| okta.sign_in(url, Decision::Approve).0).await;
     visit.answer.refused("unavailable").names(&["API call exceeded rate limit.", "oaeHfmOAx1iRLa0H10DeMz5fQ"]);
@@ -105,14 +105,22 @@ async fn a_server_or_domain_that_is_not_there_is_named_with_its_variable() {
     lookalike.always(&okta.discovery_path(), Answer::json(404, &json!({ "errorCode": "E0000007" })));
     let arguments = json!({ "provider": "okta", "scopes": [], "secret_name": "o" });
     let failure = broker.call("start_oauth_flow", arguments.clone()).await.refused("not_configured");
-    failure.names(&["\"default\"", "OKTA_AUTHORIZATION_SERVER"]);
+    failure.names(&["'default'", "OKTA_AUTHORIZATION_SERVER"]);
 
     let mut broker = Launch::new().client("OKTA", "0oa1", None).ready().await;
     broker.call("start_oauth_flow", arguments.clone()).await.refused("not_configured").names(&["OKTA_DOMAIN"]);
-    for domain in ["https://dev-1.okta.com", "dev-1.okta.com/x", "evil@dev-1.okta.com", "dev-1.okta.com:8443", "dev-1.okta.com#", "10.0.0.1"] {
+    for domain in [
+        "https://dev-1.okta.com",
+        "dev-1.okta.com/x",
+        "evil@dev-1.okta.com",
+        "dev-1.okta.com:8443",
+        "dev-1.okta.com#",
+        "10.0.0.1",
+    ] {
         let mut broker = Launch::new().client("OKTA", "0oa1", None).env("OKTA_DOMAIN", domain).ready().await;
         let answer = broker.call("start_oauth_flow", arguments.clone()).await;
-        let code = if domain == "10.0.0.1" { answer["code"].as_str().unwrap().to_owned() } else { "invalid_configuration".to_owned() };
+        let code =
+            if domain == "10.0.0.1" { answer["code"].as_str().unwrap().to_owned() } else { "invalid_configuration".to_owned() };
         assert!(["invalid_configuration", "not_allowed"].contains(&code.as_str()), "{domain}: {code}");
         answer.refused(&code);
     }

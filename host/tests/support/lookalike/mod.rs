@@ -197,7 +197,10 @@ impl Shared {
         let fault = fault.map(|fault| match fault {
             Answer::Quote(quote) => {
                 let text = format!("Your request was wrong: {}", quote(&request));
-                Answer::json(400, &serde_json::json!({ "error": "invalid_request", "error_description": text, "error_uri": text }))
+                Answer::json(
+                    400,
+                    &serde_json::json!({ "error": "invalid_request", "error_description": text, "error_uri": text }),
+                )
             }
             other => other,
         });

@@ -23,4 +23,5 @@ mod canaries;
 mod github;
 mod google;
 mod lab;
+mod observer;
 mod okta;

@@ -17,6 +17,7 @@ pub mod broker;
 pub mod browser;
 pub mod canary;
 pub mod clients;
+pub mod component;
 pub mod http;
 pub mod idp;
 pub mod lookalike;

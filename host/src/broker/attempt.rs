@@ -11,7 +11,7 @@ use super::failure::{During, explain};
 use super::flows::{Reservation, Status};
 use super::grant;
 use super::id_token::Expected;
-use super::login::{FINISH_WITHIN, LoggedIn, may_replace};
+use super::login::{FINISH_WITHIN, LoggedIn, Whose, may_replace};
 use super::resolution::Resolution;
 use crate::audit::{Event, Outcome};
 use crate::callback::{self, Page, Pending};
@@ -135,11 +135,14 @@ impl Attempt {
         let descriptor = &self.context.descriptor;
         // Not said: as asked (RFC 6749 section 5.1). Quiet: offline_access and the like, whose presence means nothing.
         let scopes = facts.scopes.unwrap_or_else(|| self.scopes.clone());
-        let quiet = |scope: &&String| !descriptor.scopes.not_echoed.contains(*scope);
+        // Where a refresh token came, offline_access was granted.
+        let told = |scope: &&String| {
+            !descriptor.scopes.not_echoed.contains(*scope) && !(*scope == "offline_access" && tokens.refresh.is_some())
+        };
         let missing_scopes: Vec<String> =
-            self.scopes.iter().filter(quiet).filter(|scope| !scopes.contains(scope)).cloned().collect();
+            self.scopes.iter().filter(told).filter(|scope| !scopes.contains(scope)).cloned().collect();
         let extra_scopes: Vec<String> =
-            scopes.iter().filter(quiet).filter(|scope| !self.scopes.contains(scope)).cloned().collect();
+            scopes.iter().filter(told).filter(|scope| !self.scopes.contains(scope)).cloned().collect();
         let done = LoggedIn {
             name: self.name.clone(),
             provider: descriptor.title.clone(),
@@ -166,7 +169,8 @@ impl Attempt {
             notes: facts.notes,
             ended: None,
         };
-        let allowed = |old: Option<&Record>| may_replace(&self.name, old, &self.provider, &self.client_id, account);
+        let whose = account.map_or(Whose::Unknown, Whose::Known);
+        let allowed = |old: Option<&Record>| may_replace(&self.name, old, &self.provider, &self.client_id, whose);
         let tags = self.broker.vault.get(&self.name).map(|record| record.tags).unwrap_or_default();
         self.broker.vault.put(&self.name, Stored::Grant(Arc::new(grant)), tags, allowed)?;
         Ok(done)

@@ -18,6 +18,11 @@ pub enum During {
 #[must_use]
 pub fn explain(title: &str, during: During, failed: Failed) -> Error {
     let said = match failed {
+        // People fear for their login when it cannot be renewed.
+        Failed::Fault(error) if during == During::Refresh && error.code() == Code::Unavailable => {
+            let hint = format!("The login is kept. {}", error.hint());
+            return Error::new(Code::Unavailable, error.message().to_owned(), hint);
+        }
         Failed::Fault(error) => return error,
         Failed::Said(said) => said,
     };

@@ -44,6 +44,14 @@ pub struct Flow {
     pub(super) task: AbortHandle,
 }
 
+impl Flow {
+    /// Whether it is under way. One that was cancelled is over, although nobody is left to say so.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        matches!(*self.status.borrow(), Status::Pending) && !self.task.is_finished()
+    }
+}
+
 /// All logins of this process.
 #[derive(Default)]
 pub struct Flows(Arc<Mutex<Table>>);
@@ -69,11 +77,7 @@ impl Flows {
     pub fn reserve(&self, name: &SecretName) -> Result<Reservation> {
         let mut table = lock(&self.0);
         if table.names.contains(name) {
-            let id = table
-                .by_id
-                .values()
-                .find(|flow| flow.name == *name && matches!(*flow.status.borrow(), Status::Pending))
-                .map(|flow| flow.id.clone());
+            let id = table.by_id.values().find(|flow| flow.name == *name && flow.is_pending()).map(|flow| flow.id.clone());
             let hint = id.map_or_else(
                 || "Wait until it has ended.".to_owned(),
                 |id| format!("Call await_oauth_flow with flow_id \"{id}\", or use another secret_name."),
@@ -98,7 +102,7 @@ impl Flows {
         table.by_id.insert(flow.id.clone(), flow);
         // The oldest that have ended are forgotten; one under way never is.
         while table.finished.len() > MAX_FINISHED + MAX_PENDING {
-            let ended = |id: &String| table.by_id.get(id).is_none_or(|flow| !matches!(*flow.status.borrow(), Status::Pending));
+            let ended = |id: &String| table.by_id.get(id).is_none_or(|flow| !flow.is_pending());
             let Some(place) = table.finished.iter().position(ended) else { return };
             if let Some(id) = table.finished.remove(place) {
                 table.by_id.remove(&id);
@@ -123,7 +127,7 @@ impl Flows {
     /// Every login under way.
     #[must_use]
     pub fn pending(&self) -> Vec<Arc<Flow>> {
-        lock(&self.0).by_id.values().filter(|flow| matches!(*flow.status.borrow(), Status::Pending)).cloned().collect()
+        lock(&self.0).by_id.values().filter(|flow| flow.is_pending()).cloned().collect()
     }
 }
 

@@ -110,7 +110,8 @@ impl Broker {
         let reservation = self.flows.reserve(&name)?;
         let settings = Arc::new(self.settings(&provider).await?);
         let client_id = settings.plain("client_id").unwrap_or_default().to_owned();
-        self.vault.get(&name).map_or(Ok(()), |record| may_replace(&name, Some(&record), &provider, &client_id, None))?;
+        let old = self.vault.get(&name);
+        may_replace(&name, old.as_ref(), &provider, &client_id, Whose::NotKnownYet)?;
 
         let prepared = self.providers.prepared(&provider).await?.clone();
         let mut context =
@@ -132,6 +133,10 @@ impl Broker {
         asked.extend(added.into_iter().filter(|scope| !asked.contains(scope)).collect::<Vec<_>>());
 
         let openid = descriptor.openid && asked.iter().any(|scope| scope == "openid");
+        if !openid || resolution.jwks_uri.is_none() {
+            // Before the person signs in for nothing.
+            may_replace(&name, old.as_ref(), &provider, &client_id, Whose::Unknown)?;
+        }
         let nonce = if openid { Some(random()?) } else { None };
         let (state, verifier) = (random()?, random()?);
         let any_port = provider.operator().loopback_port == LoopbackPort::Any;
@@ -176,7 +181,10 @@ impl Broker {
             task: task.abort_handle(),
         });
         self.flows.add(Arc::clone(&flow));
+        // Whoever gives the call up while a browser starts has not heard of the login, and cannot end it.
+        let unheard = Unheard { broker: self, flow: Some(Arc::clone(&flow)) };
         let browser_opened = self.open_browser && open(&flow.authorization_url).await;
+        unheard.told();
         Ok(Started { flow, browser_opened })
     }
 
@@ -206,7 +214,7 @@ impl Broker {
 
     /// Ends a login; its port is free at once.
     pub fn cancel_login(&self, flow: &Flow) {
-        if matches!(*flow.status.borrow(), Status::Pending) {
+        if flow.is_pending() {
             flow.task.abort();
             self.audit.record(Event {
                 event: "cancel_oauth_flow",
@@ -214,6 +222,26 @@ impl Broker {
                 flow: Some(&flow.id),
                 ..Event::default()
             });
+        }
+    }
+}
+
+/// A login that its caller has not heard of yet; dropping it ends the login.
+struct Unheard<'a> {
+    broker: &'a Broker,
+    flow: Option<Arc<Flow>>,
+}
+
+impl Unheard<'_> {
+    fn told(mut self) {
+        self.flow = None;
+    }
+}
+
+impl Drop for Unheard<'_> {
+    fn drop(&mut self) {
+        if let Some(flow) = self.flow.take() {
+            self.broker.cancel_login(&flow);
         }
     }
 }
@@ -267,13 +295,24 @@ fn check_repeated(descriptor: &Descriptor, request: &LoginRequest, resolution: &
     Ok(())
 }
 
+/// Whose login is to take a name.
+#[derive(Clone, Copy)]
+pub(super) enum Whose<'a> {
+    /// Nobody has signed in yet.
+    NotKnownYet,
+    /// No id_token says.
+    Unknown,
+    /// A verified id_token says.
+    Known(&'a Account),
+}
+
 /// A secret of another kind, provider or account is never replaced.
 pub(super) fn may_replace(
     name: &SecretName,
     old: Option<&Record>,
     provider: &Provider,
     client_id: &str,
-    account: Option<&Account>,
+    whose: Whose<'_>,
 ) -> Result<()> {
     let conflict = |what: String| {
         Err(Error::new(
@@ -291,10 +330,13 @@ pub(super) fn may_replace(
         Stored::Grant(grant) if grant.client_id != client_id => {
             conflict(format!("\"{name}\" is a login of another OAuth client with {}.", grant.provider))
         }
-        Stored::Grant(grant) => match (&grant.account, account) {
-            (Some(old), Some(new)) if (&old.issuer, &old.subject) != (&new.issuer, &new.subject) => {
+        Stored::Grant(grant) => match (&grant.account, whose) {
+            (Some(old), Whose::Known(new)) if (&old.issuer, &old.subject) != (&new.issuer, &new.subject) => {
                 conflict(format!("\"{name}\" is the login of another account."))
             }
+            (Some(_), Whose::Unknown) => conflict(format!(
+                "\"{name}\" is the login of a known account; without an id_token, for which the scope openid asks, nobody can tell whether this is the same one."
+            )),
             _ => Ok(()),
         },
     }

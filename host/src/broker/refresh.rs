@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use super::Broker;
 use super::failure::{During, explain};
@@ -15,10 +15,13 @@ use crate::vault::{Generation, Grant, Stored};
 
 /// One lock a name, alive while somebody refreshes.
 #[derive(Default)]
-pub struct Turns(Mutex<HashMap<SecretName, Weak<tokio::sync::Mutex<()>>>>);
+pub struct Turns(Mutex<HashMap<SecretName, Weak<Turn>>>);
+
+/// When and how the last try failed, for those who waited for it: none of them tries again, one after the other.
+type Turn = tokio::sync::Mutex<Option<(Instant, Error)>>;
 
 impl Turns {
-    fn of(&self, name: &SecretName) -> Arc<tokio::sync::Mutex<()>> {
+    fn of(&self, name: &SecretName) -> Arc<Turn> {
         let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(turn) = turns.get(name).and_then(Weak::upgrade) {
             return turn;
@@ -38,44 +41,48 @@ fn sign_in_again(name: &SecretName, grant: &Grant, why: &str) -> Error {
     )
 }
 
+/// What is to be said without asking the provider: the token is fresh, or nothing would renew it.
+fn settled(name: &SecretName, grant: &Arc<Grant>) -> Option<Result<Arc<Grant>>> {
+    let state = freshness(grant, SystemTime::now());
+    if state != Freshness::Fresh && grant.refresh.is_some() && grant.ended.is_none() {
+        return None;
+    }
+    if state == Freshness::Expired {
+        let why = grant.ended.as_deref().unwrap_or("its access token has ended and there is no refresh token");
+        return Some(Err(sign_in_again(name, grant, why)));
+    }
+    Some(Ok(Arc::clone(grant)))
+}
+
 impl Broker {
     /// The login of that name with an access token that can be used now: refreshed first if need be.
     ///
     /// # Errors
     /// `sign_in_again` where only a person can help; `unavailable` where the provider cannot be asked just now.
     pub(super) async fn usable(&self, name: &SecretName, generation: Generation, grant: Arc<Grant>) -> Result<Arc<Grant>> {
-        let state = freshness(&grant, SystemTime::now());
-        if state == Freshness::Fresh {
-            return Ok(grant);
+        if let Some(settled) = settled(name, &grant) {
+            return settled;
         }
-        if grant.refresh.is_none() || grant.ended.is_some() {
-            if state == Freshness::Due {
-                return Ok(grant);
-            }
-            let why =
-                grant.ended.clone().unwrap_or_else(|| "its access token has ended and there is no refresh token".to_owned());
-            return Err(sign_in_again(name, &grant, &why));
-        }
+        let asked = Instant::now();
         let turn = self.turns.of(name);
-        let _mine = turn.lock().await;
+        let mut last = turn.lock().await;
         // Somebody else may have refreshed, or replaced it, meanwhile.
         let Some(record) = self.vault.get(name).filter(|record| record.generation == generation) else {
             return Err(super::references::ended(&format!("\"{name}\" was replaced or deleted meanwhile.")));
         };
         let Stored::Grant(grant) = record.stored else { return Err(sign_in_again(name, &grant, "it is no login any more")) };
-        let state = freshness(&grant, SystemTime::now());
-        if state == Freshness::Fresh {
-            return Ok(grant);
+        if let Some(settled) = settled(name, &grant) {
+            return settled;
         }
-        let refreshed = self.refresh(name, &grant).await;
-        self.audit.record(Event {
-            event: "refresh",
-            outcome: if refreshed.is_ok() { Outcome::Ok } else { Outcome::Failed },
-            secret: Some(name.as_str()),
-            provider: Some(&grant.provider),
-            code: refreshed.as_ref().err().map(Error::code),
-            ..Event::default()
-        });
+        let state = freshness(&grant, SystemTime::now());
+        let refreshed = match &*last {
+            Some((failed, error)) if *failed >= asked => Err(error.clone()),
+            _ => {
+                let refreshed = self.refresh_recorded(name, &grant).await;
+                *last = refreshed.as_ref().err().map(|error| (Instant::now(), error.clone()));
+                refreshed
+            }
+        };
         match refreshed {
             Ok(fresh) => {
                 // Stored before anybody sees it: a rotated refresh token must not be lost.
@@ -101,6 +108,19 @@ impl Broker {
             }
             Err(error) => Err(error),
         }
+    }
+
+    async fn refresh_recorded(&self, name: &SecretName, grant: &Grant) -> Result<Grant> {
+        let refreshed = self.refresh(name, grant).await;
+        self.audit.record(Event {
+            event: "refresh",
+            outcome: if refreshed.is_ok() { Outcome::Ok } else { Outcome::Failed },
+            secret: Some(name.as_str()),
+            provider: Some(&grant.provider),
+            code: refreshed.as_ref().err().map(Error::code),
+            ..Event::default()
+        });
+        refreshed
     }
 
     async fn refresh(&self, name: &SecretName, grant: &Grant) -> Result<Grant> {

@@ -4,8 +4,8 @@
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 
-// Its warnings say that it is no production setup, which is true.
-console.warn = () => {};
+// Its warnings and notices say that it is no production setup, which is true.
+console.warn = console.info = () => {};
 const { Provider } = await import('oidc-provider');
 
 const options = JSON.parse(process.argv[1] ?? '{}');

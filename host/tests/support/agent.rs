@@ -25,9 +25,15 @@ struct Cookie {
 #[derive(Default)]
 pub struct Agent {
     cookies: Vec<Cookie>,
+    stop: Option<String>,
 }
 
 impl Agent {
+    /// One that does not go on to addresses that begin so: signed in, it returns the redirect that leads there.
+    pub fn stopping_at(prefix: &str) -> Self {
+        Self { stop: Some(prefix.to_owned()), ..Self::default() }
+    }
+
     /// Signs in from the authorization URL on, and returns the page that stands there at the end: the broker's.
     pub async fn sign_in(&mut self, url: &str) -> Answer {
         self.act(url, Mood::Willing).await
@@ -66,6 +72,9 @@ impl Agent {
         let mut answer = self.exchange(method, &url, body).await;
         for _ in 0..10 {
             let Some(next) = answer.location().filter(|_| answer.status.is_redirection()) else { return answer };
+            if self.stop.as_ref().is_some_and(|stop| next.as_str().starts_with(stop)) {
+                return answer;
+            }
             answer = self.exchange(Method::GET, &next, String::new()).await;
         }
         panic!("redirects without end; last at {}", answer.url)

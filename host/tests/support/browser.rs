@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
@@ -9,6 +10,20 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::process::Helper;
+
+/// chromedriver's own command for the console's log.
+#[derive(Debug)]
+struct ConsoleLog;
+
+impl WebDriverCompatibleCommand for ConsoleLog {
+    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+        base.join(&format!("session/{}/se/log", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
+        (http::Method::POST, Some(json!({ "type": "browser" }).to_string()))
+    }
+}
 
 /// A running browser. Ends with the value, all its processes included.
 pub struct Browser {
@@ -40,7 +55,8 @@ impl Browser {
             "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
             &format!("--user-data-dir={}", profile.path().display()),
         ];
-        let capabilities = json!({ "goog:chromeOptions": { "args": arguments } });
+        let logged = json!({ "browser": "ALL" });
+        let capabilities = json!({ "goog:chromeOptions": { "args": arguments }, "goog:loggingPrefs": logged });
         let page = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities.as_object().expect("an object").clone())
             .connect(&format!("http://127.0.0.1:{port}"))
@@ -56,11 +72,32 @@ impl Browser {
 
     /// Signs in at `oidc-provider`'s forms and consents.
     pub async fn sign_in(&self, url: &str) {
+        self.enter(url).await;
+        self.press("Continue").await;
+    }
+
+    /// Signs in at `oidc-provider`'s forms and declines.
+    pub async fn decline(&self, url: &str) {
+        self.enter(url).await;
+        let path = "//button[contains(., 'Continue')]";
+        self.page.wait().at_most(PATIENCE).for_element(Locator::XPath(path)).await.expect("the consent page");
+        self.page.find(Locator::LinkText("[ Cancel ]")).await.expect("the link").click().await.expect("a link to follow");
+    }
+
+    async fn enter(&self, url: &str) {
         self.page.goto(url).await.expect("the sign-in page");
         self.field("login").await.send_keys("alice").await.expect("a name");
         self.field("password").await.send_keys("hunter2").await.expect("a password");
         self.press("Sign-in").await;
-        self.press("Continue").await;
+    }
+
+    /// What Chromium's console says of the page that it shows now.
+    pub async fn complaints(&self) -> Vec<String> {
+        let here = self.page.current_url().await.expect("a page");
+        let here = here.origin().ascii_serialization();
+        let log = self.page.issue_cmd(ConsoleLog).await.expect("the console's log");
+        let lines = log.as_array().expect("a list").iter().map(|entry| entry["message"].as_str().unwrap_or_default().to_owned());
+        lines.filter(|line| line.contains(&here)).collect()
     }
 
     /// Waits for a heading or paragraph with these words and returns the whole page's text.

@@ -56,7 +56,7 @@ impl Idp {
     /// `client`) and refused (`refused`, `detail`).
     pub async fn events(&mut self) -> &[Value] {
         while let Some(line) = self.helper.line_within(Duration::from_millis(200)).await {
-            self.events.push(serde_json::from_str(&line).expect("a JSON line"));
+            self.events.push(serde_json::from_str(&line).unwrap_or_else(|error| panic!("no JSON ({error}): {line}")));
         }
         &self.events
     }

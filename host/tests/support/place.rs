@@ -37,3 +37,12 @@ pub fn free_port() -> u16 {
     }
     panic!("no free port")
 }
+
+/// Waits until nobody listens at this port of loopback any more, for a second at most.
+pub async fn freed(port: u16) {
+    let start = std::time::Instant::now();
+    while tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_ok() {
+        assert!(start.elapsed() < std::time::Duration::from_secs(1), "port {port} is still taken after a second");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}

@@ -137,7 +137,7 @@ impl Attempt {
         let scopes = facts.scopes.unwrap_or_else(|| self.scopes.clone());
         // Where a refresh token came, offline_access was granted.
         let told = |scope: &&String| {
-            !descriptor.scopes.not_echoed.contains(*scope) && !(*scope == "offline_access" && tokens.refresh.is_some())
+            !(descriptor.scopes.not_echoed.contains(*scope) || *scope == "offline_access" && tokens.refresh.is_some())
         };
         let missing_scopes: Vec<String> =
             self.scopes.iter().filter(told).filter(|scope| !scopes.contains(scope)).cloned().collect();

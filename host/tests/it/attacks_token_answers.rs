@@ -31,7 +31,7 @@ async fn visit(broker: &mut Broker, site: &OpenId, name: &str) -> Visit {
     login(broker, "oauth2", &["read", "write"], name, |url| site.sign_in(url, Decision::Approve).0).await
 }
 
-fn token(more: Value) -> Value {
+fn token(more: &Value) -> Value {
     let mut answer = json!({ "access_token": "an-access-token-0123456789", "token_type": "Bearer", "expires_in": 3600 });
     for (name, value) in more.as_object().unwrap() {
         answer[name] = value.clone();
@@ -43,12 +43,12 @@ fn token(more: Value) -> Value {
 #[tokio::test]
 async fn answers_that_can_mean_one_thing_only_are_read() {
     let (site, lookalike, mut broker) = start().await;
-    let json = |more: Value| Answer::json(200, &token(more));
-    let plain = token(json!({})).to_string();
+    let json = |more: Value| Answer::json(200, &token(&more));
+    let plain = token(&json!({})).to_string();
     let form = "access_token=an-access-token-0123456789&token_type=bearer&expires_in=3600";
     let asked = json!("read write");
     let cases = [
-        ("created", Answer::json(201, &token(json!({}))), json!(3600), asked.clone()),
+        ("created", Answer::json(201, &token(&json!({}))), json!(3600), asked.clone()),
         ("no charset", Answer::text(200, "application/json", plain.clone()), json!(3600), asked.clone()),
         ("called a text", Answer::text(200, "text/plain", plain.clone()), json!(3600), asked.clone()),
         ("called HTML", Answer::text(200, "text/html", plain), json!(3600), asked.clone()),
@@ -83,7 +83,7 @@ async fn answers_that_can_mean_one_thing_only_are_read() {
 #[tokio::test]
 async fn an_answer_that_makes_no_sense_stores_nothing_and_the_next_login_works() {
     let (site, lookalike, mut broker) = start().await;
-    let json = |more: Value| Answer::json(200, &token(more));
+    let json = |more: Value| Answer::json(200, &token(&more));
     let text = |text: &str| Answer::text(200, "application/json", text.to_owned());
     let bomb = gzip_of_zeros().await;
     let deep = format!("{}{}", "{\"access_token\":".repeat(2000), "}".repeat(2000));
@@ -184,7 +184,7 @@ async fn a_redirect_of_the_token_endpoint_is_not_followed() {
 #[tokio::test]
 async fn a_token_endpoint_that_hangs_is_given_up_after_one_attempt() {
     let (site, lookalike, mut broker) = start().await;
-    let late = Answer::json(200, &token(json!({}))).after(Duration::from_secs(60));
+    let late = Answer::json(200, &token(&json!({}))).after(Duration::from_secs(60));
     lookalike.once(TOKEN, late);
     let begun = std::time::Instant::now();
     let visit = visit(&mut broker, &site, "t").await;

@@ -116,15 +116,25 @@ async fn t1_t4_a_wrong_state_leaves_the_flow_pending() {
 async fn t2_of_fifty_replays_at_once_one_arrives() {
     let (listener, port) = listener("localhost");
     let mut flow = pending(&listener, "s").await;
-    let browsers: Vec<_> = (0..50).map(|_| tokio::spawn(async move { get(port, &callback("s")).await })).collect();
+    let request = format!("GET {} HTTP/1.1\r\nhost: localhost:{port}\r\n\r\n", callback("s"));
+    let browsers: Vec<_> = (0..50)
+        .map(|_| {
+            let request = request.clone();
+            tokio::spawn(async move { raw(port, request.as_bytes()).await })
+        })
+        .collect();
     finish(&mut flow, Page::SignedIn).await;
-    let (mut signed_in, mut used) = (0, 0);
+    let mut signed_in = 0;
     for browser in browsers {
-        let response = browser.await.unwrap();
-        signed_in += usize::from(response.status == 200);
-        used += usize::from(response.status == 400 && response.body.contains("already arrived"));
+        let bytes = browser.await.unwrap();
+        match status_of(&bytes) {
+            Some(200) => signed_in += 1,
+            Some(400) => assert!(String::from_utf8_lossy(&bytes).contains("already arrived")),
+            // On a busy machine one may be so slow to send that it is sent away.
+            other => assert_eq!(other, None),
+        }
     }
-    assert_eq!((signed_in, used), (1, 49));
+    assert_eq!(signed_in, 1);
     nothing_arrives(&mut flow).await;
 }
 
@@ -454,18 +464,22 @@ async fn t17_no_connection_outlives_the_last_flow() {
     assert_eq!(wire::still_open(&mut [silent]).await, 0);
 }
 
-#[tokio::test]
-async fn t17_a_page_that_is_owed_comes_though_the_port_is_closed() {
-    let (listener, port) = listener("localhost");
-    let mut flow = pending(&listener, "s").await;
-    let browser = tokio::spawn(async move { get(port, &callback("s")).await });
-    let arrival = flow.arrival().await;
-    drop(flow);
-    assert!(is_free(port));
-    arrival.reply.send(Page::SignedIn);
-    listener.settle().await;
-    let response = tokio::time::timeout(Duration::from_millis(200), browser).await.unwrap().unwrap();
-    assert_eq!(response.status, 200);
+#[test]
+fn t17_a_page_that_is_owed_comes_though_the_port_is_closed_and_the_process_ends() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let browser = runtime.block_on(async {
+        let (listener, port) = listener("localhost");
+        let mut flow = pending(&listener, "s").await;
+        let browser = std::thread::spawn(move || wire::get_blocking(port, &callback("s")));
+        let arrival = flow.arrival().await;
+        drop(flow);
+        assert!(is_free(port));
+        arrival.reply.send(Page::SignedIn);
+        listener.settle().await;
+        browser
+    });
+    drop(runtime);
+    assert_eq!(browser.join().unwrap().status, 200);
 }
 
 #[tokio::test]

@@ -12,17 +12,14 @@ use credentials_broker::sandbox::Sandbox;
 
 const FOLDERS: [&str; 2] = ["../plugins", "tests/components"];
 
-fn lock(folder: &Path) -> Lock {
-    toml::from_str(&std::fs::read_to_string(folder.join("plugins.lock")).unwrap()).unwrap()
-}
-
 #[tokio::test]
 async fn every_component_describes_itself_as_its_lock_says_and_refreshes_where_it_says_so() {
-    let cache = tempfile::tempdir().unwrap();
-    let sandbox = Sandbox::new(Some(cache.path())).unwrap();
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
+    let sandbox = Sandbox::new(Some(&cache)).unwrap();
     let elsewhere = std::env::var_os("BROKER_TEST_PLUGINS").map(PathBuf::from);
     for folder in FOLDERS.map(|folder| Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)) {
-        for (name, locked) in lock(&folder).plugins {
+        let lock: Lock = toml::from_str(&std::fs::read_to_string(folder.join("plugins.lock")).unwrap()).unwrap();
+        for (name, locked) in lock.plugins {
             let file = elsewhere.as_ref().unwrap_or(&folder).join(format!("{name}.wasm"));
             let bytes = std::fs::read(&file).unwrap();
             let found = dropin::load(&file, bytes, locked.sha256, &sandbox).await.unwrap();

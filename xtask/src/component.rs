@@ -4,12 +4,11 @@
 //! write down is replaced.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use wit_component::ComponentEncoder;
 
-use crate::paths::{root, target};
+use crate::paths::{cargo_home, root, target};
 use crate::run;
 use crate::toolchain::{TARGET, Toolchain};
 
@@ -49,11 +48,4 @@ fn remappings(toolchain: &Toolchain) -> Result<Vec<String>> {
         places.push((entry.path(), "/registry".to_owned()));
     }
     Ok(places.into_iter().map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())).collect())
-}
-
-fn cargo_home() -> Result<PathBuf> {
-    if let Some(home) = std::env::var_os("CARGO_HOME") {
-        return Ok(home.into());
-    }
-    Ok(Path::new(&std::env::var_os("HOME").context("HOME is not set")?).join(".cargo"))
 }

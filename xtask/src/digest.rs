@@ -51,3 +51,19 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_is_sha_256_in_hex() {
+        assert_eq!(of(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    }
+
+    #[test]
+    fn two_providers_are_made_of_different_sources() {
+        assert_ne!(of_sources("github").unwrap(), of_sources("google").unwrap());
+        assert!(of_sources("nowhere").is_err());
+    }
+}

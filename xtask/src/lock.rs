@@ -45,3 +45,19 @@ impl Lock {
         Ok(fs::write(folder.join(FILE), format!("{HEAD}{}", toml::to_string(self)?))?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_read_as_it_was_written_descriptor_included() {
+        let descriptor = r#"{"title":"It's \"quoted\"","n":1}"#.to_owned();
+        let locked = Locked { sha256: "00".to_owned(), bytes: 1, source: "ff".to_owned(), descriptor };
+        let lock = Lock { toolchain: "rustc 1".to_owned(), plugins: BTreeMap::from([("a".to_owned(), locked)]) };
+        let folder = crate::paths::target().join("xtask-lock-test");
+        fs::create_dir_all(&folder).unwrap();
+        lock.write(&folder).unwrap();
+        assert_eq!(Lock::read(&folder).unwrap(), lock);
+    }
+}

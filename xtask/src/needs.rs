@@ -21,8 +21,8 @@ struct Need {
 const NEEDS: [Need; 4] = [
     Need {
         what: "Node.js 20 or newer",
-        signs: &[&["node", "-e", "process.exit(process.versions.node.split('.')[0] < 20)"]],
-        packages: &["nodejs", "npm"],
+        signs: &[&["node", "-e", "process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)"]],
+        packages: &["nodejs"],
     },
     Need { what: "npm", signs: &[&["npm", "--version"]], packages: &["npm"] },
     Need {

@@ -140,3 +140,64 @@ impl Drop for Reservation {
 fn lock(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> SecretName {
+        SecretName::parse(text).unwrap()
+    }
+
+    /// A login whose task does nothing, and the end of it that tells how it went.
+    fn flow(id: &str, secret: &str) -> (Arc<Flow>, watch::Sender<Status>) {
+        let (tell, status) = watch::channel(Status::Pending);
+        let flow = Flow {
+            id: id.to_owned(),
+            name: name(secret),
+            provider: "Acme".to_owned(),
+            authorization_url: Url::parse("https://acme.example/authorize").unwrap(),
+            deadline: Deadline::after(300),
+            status,
+            task: tokio::spawn(async {}).abort_handle(),
+        };
+        (Arc::new(flow), tell)
+    }
+
+    #[tokio::test]
+    async fn a_name_has_one_login_at_a_time_and_the_refusal_says_which() {
+        let flows = Flows::default();
+        let held = flows.reserve(&name("a")).unwrap();
+        let (flow, _tell) = flow("f-1", "a");
+        flows.add(flow);
+        let error = flows.reserve(&name("a")).err().unwrap();
+        assert!(error.code() == Code::Conflict && error.hint().contains("f-1"), "{error}");
+        drop(held);
+        assert!(flows.reserve(&name("a")).is_ok());
+    }
+
+    #[tokio::test]
+    async fn too_many_logins_are_refused_and_the_old_ones_stay() {
+        let flows = Flows::default();
+        let held: Vec<_> = (0..MAX_PENDING).map(|index| flows.reserve(&name(&format!("n{index}"))).unwrap()).collect();
+        assert_eq!(flows.reserve(&name("more")).err().unwrap().code(), Code::Limit);
+        drop(held);
+        assert!(flows.reserve(&name("more")).is_ok());
+    }
+
+    #[tokio::test]
+    async fn finished_logins_are_forgotten_in_time_and_pending_ones_never() {
+        let flows = Flows::default();
+        let (first, _still_waiting) = flow("first", "first");
+        flows.add(first);
+        for index in 0..200 {
+            let (flow, tell) = flow(&format!("f{index}"), "x");
+            tell.send(Status::Failed(Error::new(Code::Expired, "over", ""))).unwrap();
+            flows.add(flow);
+        }
+        assert!(flows.get("first").is_ok());
+        assert_eq!(flows.get("f0").err().unwrap().code(), Code::UnknownFlow);
+        assert!(flows.get("f199").is_ok());
+        assert_eq!(flows.pending().len(), 1);
+    }
+}

@@ -213,9 +213,9 @@ mod tests {
         flows.judge(&request.into_parts().0)
     }
 
-    fn page(verdict: Verdict) -> Page {
+    fn page(verdict: &Verdict) -> Page {
         match verdict {
-            Verdict::Answer(page, _) => page,
+            Verdict::Answer(page, _) => *page,
             Verdict::Arrived(..) => panic!("arrived"),
         }
     }
@@ -225,7 +225,7 @@ mod tests {
         let flows = table();
         let (id, mut arrivals) = register(&flows, PATH, "right");
         for query in ["code=c&state=wrong", "code=c&state=", "code=c", "error=access_denied&state=wrong", "error=access_denied"] {
-            assert_eq!(page(get(&flows, &format!("{PATH}?{query}"))), Page::Rejected, "{query}");
+            assert_eq!(page(&get(&flows, &format!("{PATH}?{query}"))), Page::Rejected, "{query}");
         }
         assert_eq!(flows.wrong_states(id), 5);
         assert!(arrivals.try_recv().is_err());
@@ -239,11 +239,11 @@ mod tests {
         let (id, mut arrivals) = register(&flows, PATH, "s");
         let target = format!("{PATH}?code=c&state=s");
         assert!(matches!(get(&flows, &target), Verdict::Arrived(..)));
-        assert_eq!(page(get(&flows, &target)), Page::AlreadyUsed);
+        assert_eq!(page(&get(&flows, &target)), Page::AlreadyUsed);
         assert!(arrivals.try_recv().is_ok());
         assert!(arrivals.try_recv().is_err());
         flows.end(id);
-        assert_eq!(page(get(&flows, &target)), Page::AlreadyUsed);
+        assert_eq!(page(&get(&flows, &target)), Page::AlreadyUsed);
     }
 
     #[test]
@@ -252,8 +252,8 @@ mod tests {
         let (first, _) = register(&flows, PATH, "first");
         let _second = register(&flows, "/oauth/callback/acme", "second");
         flows.end(first);
-        assert_eq!(page(get(&flows, &format!("{PATH}?code=c&state=first"))), Page::Expired);
-        assert_eq!(page(get(&flows, &format!("{PATH}?code=c&state=other"))), Page::Rejected);
+        assert_eq!(page(&get(&flows, &format!("{PATH}?code=c&state=first"))), Page::Expired);
+        assert_eq!(page(&get(&flows, &format!("{PATH}?code=c&state=other"))), Page::Rejected);
     }
 
     #[test]
@@ -261,7 +261,7 @@ mod tests {
         let flows = table();
         let (_, mut honest) = register(&flows, PATH, "honest");
         let (other, mut arrivals) = register(&flows, "/oauth/callback/acme", "acme");
-        assert_eq!(page(get(&flows, "/oauth/callback/acme?code=c&state=honest")), Page::Rejected);
+        assert_eq!(page(&get(&flows, "/oauth/callback/acme?code=c&state=honest")), Page::Rejected);
         assert_eq!(flows.wrong_states(other), 1);
         assert!(honest.try_recv().is_err() && arrivals.try_recv().is_err());
     }
@@ -289,7 +289,7 @@ mod tests {
             "/oauth/callback/acme",
             "/favicon.ico",
         ] {
-            assert_eq!(page(get(&flows, &format!("{path}?code=c&state=s"))), Page::NotFound, "{path}");
+            assert_eq!(page(&get(&flows, &format!("{path}?code=c&state=s"))), Page::NotFound, "{path}");
         }
         assert!(arrivals.try_recv().is_err());
         assert_eq!(flows.wrong_states(id), 0);
@@ -300,7 +300,7 @@ mod tests {
         let flows = table();
         let (id, mut arrivals) = register(&flows, PATH, "s");
         for query in ["state=s", "code=c&error=e&state=s", "code=c&code=d&state=s", "code=%00&state=s"] {
-            assert_eq!(page(get(&flows, &format!("{PATH}?{query}"))), Page::Rejected, "{query}");
+            assert_eq!(page(&get(&flows, &format!("{PATH}?{query}"))), Page::Rejected, "{query}");
         }
         assert!(arrivals.try_recv().is_err());
         assert_eq!(flows.wrong_states(id), 0);
@@ -312,9 +312,9 @@ mod tests {
         let flows = table();
         let (id, _arrivals) = register(&flows, PATH, "s");
         for _ in 0..REQUESTS_PER_FLOW {
-            assert_eq!(page(get(&flows, &format!("{PATH}?code=c&state=x"))), Page::Rejected);
+            assert_eq!(page(&get(&flows, &format!("{PATH}?code=c&state=x"))), Page::Rejected);
         }
-        assert_eq!(page(get(&flows, &format!("{PATH}?code=c&state=x"))), Page::TooMany);
+        assert_eq!(page(&get(&flows, &format!("{PATH}?code=c&state=x"))), Page::TooMany);
         assert_eq!(flows.wrong_states(id), u64::from(REQUESTS_PER_FLOW) + 1);
         assert!(matches!(get(&flows, &format!("{PATH}?code=c&state=s")), Verdict::Arrived(..)));
     }
@@ -327,7 +327,7 @@ mod tests {
             let (id, _) = register(&flows, PATH, &number.to_string());
             flows.end(id);
         }
-        assert_eq!(page(get(&flows, &format!("{PATH}?code=c&state=0"))), Page::Rejected);
-        assert_eq!(page(get(&flows, &format!("{PATH}?code=c&state=1"))), Page::Expired);
+        assert_eq!(page(&get(&flows, &format!("{PATH}?code=c&state=0"))), Page::Rejected);
+        assert_eq!(page(&get(&flows, &format!("{PATH}?code=c&state=1"))), Page::Expired);
     }
 }

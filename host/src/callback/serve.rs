@@ -32,7 +32,7 @@ use super::request::{MAX_HEADERS, MAX_TARGET};
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_READERS: usize = 16;
 /// How long a connection may be silent before it can be sent away in favour of another.
-const GRACE: Duration = Duration::from_millis(10);
+const GRACE: Duration = Duration::from_millis(50);
 const MAX_HEADER_COUNT: usize = 32;
 /// Enough to read what is a little too large and to say so on a page.
 const READ_BUFFER: usize = 2 * (MAX_TARGET + MAX_HEADERS);
@@ -185,20 +185,19 @@ async fn answer(
         // Evicted in this very moment; the task ends at the next await.
         return Ok(Page::TooMany.response(None));
     }
+    // Before the flow hears of it: the broker may answer, and wait for the pages, at once.
+    open.count();
     let (page, title) = match flows.judge(&request.into_parts().0) {
         Verdict::Answer(page, title) => {
             tracing::debug!(?page, "a request at the callback port was answered");
             (page, title)
         }
-        Verdict::Arrived(page, title) => {
-            open.count();
-            (page.await.unwrap_or(Page::Failed), Some(title))
-        }
+        Verdict::Arrived(page, title) => (page.await.unwrap_or(Page::Failed), Some(title)),
     };
     Ok(page.response(title.as_deref()))
 }
 
-/// How many browsers that a flow waits with have not got their page yet.
+/// How many browsers have sent their request and not got their page yet.
 #[derive(Debug, Clone, Default)]
 pub(super) struct OpenPages(Arc<watch::Sender<usize>>);
 
@@ -214,7 +213,7 @@ impl OpenPages {
     }
 }
 
-/// A connection that may come to owe a page. It lives until the page is written.
+/// A connection that comes to owe a page. It lives until the page is written.
 struct OpenPage {
     pages: OpenPages,
     counted: AtomicBool,

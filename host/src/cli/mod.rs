@@ -13,16 +13,16 @@ use crate::error::{Code, Error};
 
 /// Gives AI agents credentials that they can use without seeing them: an MCP server over standard input and output.
 #[derive(Debug, Parser)]
-#[command(name = "mcp-credentials-broker", version, disable_help_subcommand = true)]
+#[command(name = "mcp-credentials-broker", version, disable_help_subcommand = true, args_conflicts_with_subcommands = true)]
 struct Arguments {
     /// The operator's file. Default: $MCP_CREDENTIALS_BROKER_CONFIG, else broker.toml in the configuration folder.
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// A folder of provider components; may be given more than once. Naming it approves what lies in it.
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, value_name = "DIR")]
     plugins: Vec<PathBuf>,
     /// Do not open a browser for a login; only tell the URL.
-    #[arg(long, global = true)]
+    #[arg(long)]
     no_browser: bool,
     #[command(subcommand)]
     command: Option<Command>,

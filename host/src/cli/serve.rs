@@ -34,7 +34,9 @@ pub(super) fn run(options: &Options) -> Result<()> {
         eprint!("{GREETING}");
     }
     let broker = assemble(options)?;
-    let runtime = runtime()?;
+    // One thread: a message costs two switches fewer, and nothing here computes for long. A component that does is
+    // interrupted every ten milliseconds, and compiling has a thread of its own.
+    let runtime = started(tokio::runtime::Builder::new_current_thread().enable_all().build())?;
     let served = runtime.block_on(mcp::serve(broker, std::io::stdin(), std::io::stdout()));
     // A command that a setting runs, or a read of a pipe, must not hold the process up.
     runtime.shutdown_timeout(Duration::from_millis(50));
@@ -62,10 +64,11 @@ pub(super) fn compile_cache() -> Option<PathBuf> {
     Some(folders.cache_dir().join("components"))
 }
 
+fn started(runtime: std::io::Result<tokio::runtime::Runtime>) -> Result<tokio::runtime::Runtime> {
+    runtime.map_err(|error| Error::new(Code::Internal, format!("The runtime does not start: {error}."), "Try again."))
+}
+
+/// For a command in which two sides talk to each other.
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| Error::new(Code::Internal, format!("The runtime does not start: {error}."), "Try again."))
+    started(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build())
 }

@@ -139,7 +139,3 @@ impl std::fmt::Debug for Source {
         }
     }
 }
-/// tmp
-pub fn read(_: &Source) -> crate::error::Result<crate::secret::Secret> {
-    unimplemented!()
-}

@@ -33,6 +33,14 @@ const MAX_ENTRIES: usize = 64;
 /// The longest lifetime that a descriptor may allow: 30 days.
 const MAX_TTL_SECONDS: u64 = 30 * 24 * 3600;
 
+/// Members of answers whose name says what they are.
+const TOKENS: [(&str, Kind); 4] = [
+    ("access_token", Kind::Access),
+    ("refresh_token", Kind::Refresh),
+    ("id_token", Kind::IdToken),
+    ("device_code", Kind::DeviceCode),
+];
+
 impl Descriptor {
     /// Checks everything that the types leave open.
     pub(super) fn check(&self) -> Result<(), String> {
@@ -155,11 +163,20 @@ impl Descriptor {
                 return Err(format!("\"{}\" of endpoint {id} is no JSON Pointer", pointer.escape_debug()));
             }
         }
-        const TOKENS: [&str; 4] = ["access_token", "refresh_token", "id_token", "device_code"];
-        let token = |pointer: &str| TOKENS.iter().any(|name| pointer.rsplit('/').next() == Some(name));
-        if let Some(pointer) = endpoint.readable.iter().find(|pointer| token(pointer) || endpoint.secrets.contains_key(*pointer))
+        let token =
+            |pointer: &str| TOKENS.iter().find(|(name, _)| pointer.rsplit('/').next() == Some(name)).map(|(_, kind)| *kind);
+        if let Some(pointer) =
+            endpoint.readable.iter().find(|pointer| token(pointer).is_some() || endpoint.secrets.contains_key(*pointer))
         {
             return Err(format!("the endpoint {id} wants to read {pointer}, which is a secret"));
+        }
+        // a refresh token that is called an access token would be handed to the agent
+        let relabelled = |(pointer, kind): &(&String, &String)| token(pointer).is_some_and(|own| Kind::parse(kind) != Some(own));
+        if let Some((pointer, kind)) = endpoint.secrets.iter().find(relabelled) {
+            return Err(format!(
+                "the endpoint {id} calls {pointer} a secret of the kind {}, which it is not",
+                kind.escape_debug()
+            ));
         }
         if let Some(unknown) = endpoint.secrets.values().find(|kind| Kind::parse(kind).is_none()) {
             return Err(format!("endpoint {id} names the unknown kind \"{}\"", unknown.escape_debug()));

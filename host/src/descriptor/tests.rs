@@ -46,6 +46,7 @@ fn a_descriptor_that_overreaches_is_refused_with_the_reason() {
         (("/endpoints/1/role", json!("metadata")), "no secret can be sent"),
         (("/endpoints/1/method", json!("CONNECT")), "has the method"),
         (("/endpoints/1/readable", json!(["/access_token"])), "which is a secret"),
+        (("/endpoints/1/secrets", json!({ "/refresh_token": "access" })), "which it is not"),
         (("/endpoints/1/headers", json!(["authorization"])), "the broker's own"),
         (("/settings/1/kind", json!("text")), "of those kinds"),
         (("/settings/2/env", json!(["ACME_API_KEY"])), "sounds like a secret"),

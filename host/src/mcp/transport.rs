@@ -3,14 +3,19 @@
 //! The SDK's own transport leaves a bad line unanswered, so that its sender waits for ever, and ends the server on a
 //! notification that comes too early. This one answers every line that it cannot pass on, with the id where there is
 //! one, and reads no more of an endless line than its limit. Reading and writing have a thread each, so nothing that
-//! the broker does waits for a pipe, and both are bounded: a client that does not read is not read from.
+//! the broker does waits for a pipe. Answers leave in the order in which they are given, and a client that does not
+//! read is not read from.
 
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rmcp::RoleServer;
-use rmcp::model::{ClientRequest, ErrorCode, ErrorData, JsonRpcMessage, RequestId};
+use rmcp::model::{
+    ClientNotification, ClientRequest, ErrorCode, ErrorData, JsonRpcError, JsonRpcMessage, JsonRpcResponse, RequestId,
+};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use serde_json::Value;
@@ -18,15 +23,24 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 /// The longest line, in bytes.
 const MAX_LINE: usize = 16 << 20;
-/// Messages between a thread and the broker.
-const QUEUE: usize = 64;
+/// Messages that were read and not yet handled.
+const READ_AHEAD: usize = 64;
+/// Calls under way before no more is read for a moment: fewer than the SDK's queue of answers has places, so that none
+/// waits there and is overtaken.
+const UNDER_WAY: usize = 48;
+/// How long a moment is, for calls that wait for a person.
+const MOMENT: Duration = Duration::from_millis(100);
+/// Bytes of answers that wait to be written before no more is read.
+const BACKLOG: usize = 1 << 20;
 /// How long the last answers may take to be written.
 const DRAIN: Duration = Duration::from_millis(300);
 
 /// A transport over a reader and a writer.
 pub(super) struct Lines {
     incoming: mpsc::Receiver<Incoming>,
-    outgoing: mpsc::Sender<Vec<u8>>,
+    outgoing: Outgoing,
+    /// Requests that have no answer yet.
+    under_way: HashSet<RequestId>,
     /// Whether a request has come: what comes before it and wants no answer is dropped.
     begun: bool,
     ended: Arc<Notify>,
@@ -44,28 +58,67 @@ enum Incoming {
     Refused { id: Option<RequestId>, code: i32, reason: String },
 }
 
+/// Lines on their way out.
+#[derive(Clone)]
+struct Outgoing {
+    lines: mpsc::UnboundedSender<Vec<u8>>,
+    backlog: Arc<Backlog>,
+}
+
+/// How much waits to be written.
+#[derive(Default)]
+struct Backlog {
+    bytes: AtomicUsize,
+    written: Notify,
+}
+
+impl Outgoing {
+    /// Takes a line at once: its place in the order is settled here, not when a task gets its turn.
+    fn push(&self, message: &TxJsonRpcMessage<RoleServer>) -> std::io::Result<()> {
+        let mut line = serde_json::to_vec(message)?;
+        line.push(b'\n');
+        self.backlog.bytes.fetch_add(line.len(), Ordering::Relaxed);
+        self.lines.send(line).map_err(|_| std::io::Error::from(std::io::ErrorKind::BrokenPipe))
+    }
+
+    async fn room(&self) {
+        loop {
+            let written = self.backlog.written.notified();
+            if self.backlog.bytes.load(Ordering::Relaxed) < BACKLOG || self.lines.is_closed() {
+                return;
+            }
+            written.await;
+        }
+    }
+}
+
 impl Lines {
     /// Starts both threads.
     pub(super) fn start(input: impl Read + Send + 'static, output: impl Write + Send + 'static) -> std::io::Result<(Self, Ends)> {
-        let (send_in, incoming) = mpsc::channel(QUEUE);
-        let (outgoing, receive_out) = mpsc::channel(QUEUE);
+        let (send_in, incoming) = mpsc::channel(READ_AHEAD);
+        let (lines, receive_out) = mpsc::unbounded_channel();
+        let backlog = Arc::<Backlog>::default();
+        let of_lines = Arc::clone(&backlog);
         let (done, written) = oneshot::channel();
         let ended = Arc::new(Notify::new());
         let of_writer = Arc::clone(&ended);
         std::thread::Builder::new().name("stdin".to_owned()).spawn(move || read(input, &send_in))?;
         std::thread::Builder::new().name("stdout".to_owned()).spawn(move || {
-            write(output, receive_out);
+            write(output, receive_out, &of_lines);
+            of_lines.written.notify_one();
             let _ = done.send(());
             of_writer.notify_one();
         })?;
-        Ok((Self { incoming, outgoing, begun: false, ended: Arc::clone(&ended) }, Ends { ended, written }))
+        let outgoing = Outgoing { lines, backlog };
+        Ok((
+            Self { incoming, outgoing, under_way: HashSet::new(), begun: false, ended: Arc::clone(&ended) },
+            Ends { ended, written },
+        ))
     }
 
-    async fn refuse(&self, id: Option<RequestId>, code: i32, reason: String) {
+    fn refuse(&self, id: Option<RequestId>, code: i32, reason: String) {
         let answer = TxJsonRpcMessage::<RoleServer>::error(ErrorData::new(ErrorCode(code), reason, None), id);
-        if let Ok(line) = line(&answer) {
-            let _ = self.outgoing.send(line).await;
-        }
+        let _ = self.outgoing.push(&answer);
     }
 }
 
@@ -80,23 +133,43 @@ impl Transport<RoleServer> for Lines {
     type Error = std::io::Error;
 
     fn send(&mut self, message: TxJsonRpcMessage<RoleServer>) -> impl Future<Output = std::io::Result<()>> + Send + 'static {
-        let outgoing = self.outgoing.clone();
-        async move {
-            let closed = |_| std::io::Error::from(std::io::ErrorKind::BrokenPipe);
-            outgoing.send(line(&message)?).await.map_err(closed)
+        if let JsonRpcMessage::Response(JsonRpcResponse { id, .. }) | JsonRpcMessage::Error(JsonRpcError { id: Some(id), .. }) =
+            &message
+        {
+            self.under_way.remove(id);
         }
+        std::future::ready(self.outgoing.push(&message))
     }
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         loop {
+            self.outgoing.room().await;
+            // Dropped and begun anew whenever an answer is ready, so this looks again at once.
+            if self.under_way.len() >= UNDER_WAY {
+                tokio::time::sleep(MOMENT).await;
+            }
             let Some(incoming) = self.incoming.recv().await else {
                 self.ended.notify_one();
                 return None;
             };
             match incoming {
-                Incoming::Refused { id, code, reason } => self.refuse(id, code, reason).await,
+                Incoming::Refused { id, code, reason } => self.refuse(id, code, reason),
                 Incoming::Message(message) => {
-                    self.begun |= matches!(*message, JsonRpcMessage::Request(_));
+                    match &*message {
+                        JsonRpcMessage::Request(request) => {
+                            self.begun = true;
+                            self.under_way.insert(request.id.clone());
+                        }
+                        JsonRpcMessage::Notification(note) => {
+                            // a cancelled request gets no answer
+                            if let ClientNotification::CancelledNotification(cancelled) = &note.notification
+                                && let Some(id) = &cancelled.params.request_id
+                            {
+                                self.under_way.remove(id);
+                            }
+                        }
+                        _ => {}
+                    }
                     if self.begun {
                         return Some(*message);
                     }
@@ -108,12 +181,6 @@ impl Transport<RoleServer> for Lines {
     async fn close(&mut self) -> std::io::Result<()> {
         Ok(())
     }
-}
-
-fn line(message: &TxJsonRpcMessage<RoleServer>) -> std::io::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(message)?;
-    line.push(b'\n');
-    Ok(line)
 }
 
 fn read(input: impl Read, messages: &mpsc::Sender<Incoming>) {
@@ -215,7 +282,7 @@ fn category(error: &serde_json::Error) -> &'static str {
 }
 
 /// Writes whatever has gathered at once; ends when nobody reads or nothing more can come.
-fn write(mut output: impl Write, mut lines: mpsc::Receiver<Vec<u8>>) {
+fn write(mut output: impl Write, mut lines: mpsc::UnboundedReceiver<Vec<u8>>, backlog: &Backlog) {
     while let Some(mut batch) = lines.blocking_recv() {
         while batch.len() < 256 * 1024 {
             match lines.try_recv() {
@@ -226,6 +293,8 @@ fn write(mut output: impl Write, mut lines: mpsc::Receiver<Vec<u8>>) {
         if output.write_all(&batch).and_then(|()| output.flush()).is_err() {
             return;
         }
+        backlog.bytes.fetch_sub(batch.len(), Ordering::Relaxed);
+        backlog.written.notify_one();
         // an answer may have held a value
         zeroize::Zeroize::zeroize(&mut batch);
     }

@@ -41,7 +41,7 @@ pub struct Provider {
 
 enum Component {
     Embedded(&'static [u8]),
-    DropIn { path: PathBuf },
+    DropIn { path: PathBuf, sha256: String },
 }
 
 /// What `list` finds: providers, and components that cannot be used, each with its reason.
@@ -168,7 +168,7 @@ impl Providers {
         settings::check_names(&drop_in.descriptor, &operator)?;
         Ok(Provider {
             descriptor: drop_in.descriptor,
-            source: Component::DropIn { path: drop_in.path },
+            source: Component::DropIn { path: drop_in.path, sha256: drop_in.sha256 },
             operator,
             prepared: OnceCell::new_with(Some(drop_in.prepared)),
         })
@@ -245,12 +245,14 @@ impl Provider {
         self.descriptor.name == name || self.descriptor.aliases.iter().any(|alias| alias == name)
     }
 
-    /// Whose logins these are: `embedded:NAME` or `plugin:NAME`. A new release of a component keeps them; another
-    /// component never comes by them.
+    /// Whose logins these are: `embedded:NAME`, which a new release of the broker keeps, or `plugin:NAME:DIGEST`. Other
+    /// bytes under a drop-in's name never come by its logins: nobody has approved that.
     #[must_use]
     pub fn lineage(&self) -> String {
-        let place = if self.is_embedded() { "embedded" } else { "plugin" };
-        format!("{place}:{}", self.descriptor.name)
+        match &self.source {
+            Component::Embedded(_) => format!("embedded:{}", self.descriptor.name),
+            Component::DropIn { sha256, .. } => format!("plugin:{}:{sha256}", self.descriptor.name),
+        }
     }
 
     /// Whether it is one of the official ones.
@@ -264,7 +266,7 @@ impl Provider {
     pub fn path(&self) -> Option<&std::path::Path> {
         match &self.source {
             Component::Embedded(_) => None,
-            Component::DropIn { path } => Some(path),
+            Component::DropIn { path, .. } => Some(path),
         }
     }
 

@@ -72,6 +72,9 @@ impl Limits {
 /// The largest component, in bytes.
 pub const MAX_COMPONENT: usize = 64 << 20;
 
+/// How long anybody waits for a component to be compiled.
+const COMPILE_WITHIN: Duration = Duration::from_secs(60);
+
 /// An engine that compiles and runs components. Cheap to clone.
 #[derive(Clone)]
 pub struct Sandbox(Arc<Inner>);
@@ -144,7 +147,14 @@ impl Sandbox {
         });
         let gone = || Error::new(Code::Internal, "The compiler ended without a result.", "Try again.");
         spawned.map_err(|_| gone())?;
-        receive.await.map_err(|_| gone())?
+        match tokio::time::timeout(COMPILE_WITHIN, receive).await {
+            Ok(compiled) => compiled.map_err(|_| gone())?,
+            Err(_) => Err(Error::new(
+                Code::ComponentRejected,
+                format!("The component was not compiled within {} seconds.", COMPILE_WITHIN.as_secs()),
+                "Build it with optimization for size; or try again later, since what was compiled is kept.",
+            )),
+        }
     }
 
     fn compile(&self, bytes: &[u8]) -> Result<Prepared> {

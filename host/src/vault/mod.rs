@@ -47,7 +47,7 @@ pub enum Stored {
 pub struct Grant {
     /// The provider's name, for people.
     pub provider: String,
-    /// Whose login it is: `embedded:github` or `plugin:acme`.
+    /// Whose login it is: `embedded:github` or `plugin:acme:DIGEST`.
     pub lineage: String,
     /// The OAuth client it was issued to.
     pub client_id: String,

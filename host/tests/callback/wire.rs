@@ -1,6 +1,7 @@
 //! Raw HTTP over TCP: what no well-behaved client would send.
 #![expect(clippy::disallowed_methods, reason = "a test plays the browser, which connects to the broker")]
 
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -69,6 +70,15 @@ pub(crate) async fn get_with(port: u16, target: &str, header: &str) -> Response 
 pub(crate) async fn get_at(address: SocketAddr, host: &str, target: &str) -> Response {
     let request = format!("GET {target} HTTP/1.1\r\nhost: {host}:{}\r\n\r\n", address.port());
     parse(&read_all(connect_at(address, request.as_bytes()).await).await)
+}
+
+/// From a thread outside the broker's runtime.
+pub(crate) fn get_blocking(port: u16, target: &str) -> Response {
+    let mut stream = std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+    write!(stream, "GET {target} HTTP/1.1\r\nhost: localhost:{port}\r\n\r\n").unwrap();
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    parse(&bytes)
 }
 
 fn parse(bytes: &[u8]) -> Response {

@@ -17,4 +17,5 @@ mod browser_login;
 mod flows;
 mod lab;
 mod login;
+mod observer;
 mod refresh;

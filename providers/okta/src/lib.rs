@@ -75,4 +75,3 @@ export_provider!(Okta, Refresh);
 
 #[cfg(test)]
 mod tests;
-// x

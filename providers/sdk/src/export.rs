@@ -2,7 +2,7 @@
 
 /// Exports a type as the crate's provider, with the capabilities named after it.
 ///
-/// ```ignore
+/// ```text
 /// export_provider!(Acme);
 /// export_provider!(Acme, Refresh, Revocation);
 /// ```

@@ -67,6 +67,13 @@ fn standard_library(library: &Path) -> Result<()> {
     )?;
     fs::write(work.join("src/lib.rs"), "")?;
     eprintln!("compiling Rust's standard library for {TARGET}");
+    // Paths end up in components, and their bytes must not depend on where this machine's cargo keeps its sources.
+    let home = crate::paths::cargo_home()?;
+    let flags = [
+        "-Cembed-bitcode=yes".to_owned(),
+        "--remap-path-prefix=/usr/src=/rust".to_owned(),
+        format!("--remap-path-prefix={}=/root/.cargo", home.display()),
+    ];
     run::show(
         Command::new("/usr/bin/cargo")
             .current_dir(&work)
@@ -75,7 +82,8 @@ fn standard_library(library: &Path) -> Result<()> {
             .arg("-Zbuild-std=std,panic_abort,proc_macro")
             .env("RUSTC", "/usr/bin/rustc")
             .env("RUSTC_BOOTSTRAP", "1")
-            .env("RUSTFLAGS", "-C embed-bitcode=yes --remap-path-prefix=/usr/src=/rust"),
+            .env_remove("RUSTFLAGS")
+            .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}")),
     )?;
     fs::create_dir_all(library)?;
     for file in rlibs(&work.join("target").join(TARGET).join("release/deps"))? {

@@ -21,7 +21,7 @@ async fn a_person_signs_in_with_chromium() {
     broker.reveal("test-login").await;
 
     let page = browser.page();
-    assert_eq!(page.title().await.unwrap().is_empty(), false);
+    assert!(!page.title().await.unwrap().is_empty());
     let loaded = "return performance.getEntriesByType('resource').map(entry => entry.name)";
     let loaded = page.execute(loaded, vec![]).await.unwrap();
     assert!(!loaded.to_string().contains("http://127"), "the page loads nothing: {loaded}");

@@ -294,7 +294,9 @@ fn explain(text: &str) -> Incoming {
         Ok(Value::Object(members)) => {
             let id = members.get("id").and_then(|id| serde_json::from_value(id.clone()).ok());
             let reason = match members.get("jsonrpc").and_then(Value::as_str) {
-                Some("2.0") if members.contains_key("id") && id.is_none() => "The id must be a string or a whole number of at most 64 bits.",
+                Some("2.0") if members.contains_key("id") && id.is_none() => {
+                    "The id must be a string or a whole number of at most 64 bits."
+                }
                 Some("2.0") => "The message is no JSON-RPC request: check method and params (an object).",
                 _ => "The member jsonrpc must be \"2.0\".",
             };

@@ -11,7 +11,8 @@ use super::failure::{During, explain};
 use super::flows::{Reservation, Status};
 use super::grant;
 use super::id_token::Expected;
-use super::login::{FINISH_WITHIN, LoggedIn, Whose, may_replace};
+use super::login::{FINISH_WITHIN, LoggedIn};
+use super::replacing::{Whose, may_replace};
 use super::resolution::Resolution;
 use crate::audit::{Event, Outcome};
 use crate::callback::{self, Page, Pending};
@@ -136,11 +137,9 @@ impl Attempt {
         // Not said: as asked (RFC 6749 section 5.1). Not echoed: offline_access and the like.
         let scopes = facts.scopes.unwrap_or_else(|| self.scopes.clone());
         // Where a refresh token came, offline_access was granted.
-        let told = |scope: &&String| {
-            !descriptor.scopes.not_echoed.contains(*scope) && !(*scope == "offline_access" && tokens.refresh.is_some())
-        };
-        let missing_scopes: Vec<String> =
-            self.scopes.iter().filter(told).filter(|scope| !scopes.contains(scope)).cloned().collect();
+        let offline = |scope: &str| scope == "offline_access" && tokens.refresh.is_some();
+        let granted = |scope: &String| scopes.contains(scope) || descriptor.scopes.not_echoed.contains(scope) || offline(scope);
+        let missing_scopes: Vec<String> = self.scopes.iter().filter(|scope| !granted(scope)).cloned().collect();
         let extra_scopes: Vec<String> = scopes.iter().filter(|scope| !self.scopes.contains(scope)).cloned().collect();
         let done = LoggedIn {
             name: self.name.clone(),

@@ -21,11 +21,13 @@ async fn a_person_signs_in_with_chromium() {
     broker.reveal("test-login").await;
 
     let page = browser.page();
-    assert_eq!(page.title().await.unwrap().is_empty(), false);
+    assert!(!page.title().await.unwrap().is_empty());
     let loaded = "return performance.getEntriesByType('resource').map(entry => entry.name)";
     let loaded = page.execute(loaded, vec![]).await.unwrap();
     assert!(!loaded.to_string().contains("http://127"), "the page loads nothing: {loaded}");
     assert_eq!(browser.complaints().await, Vec::<String>::new());
+    page.execute("console.error('a complaint of ' + location.origin)", vec![]).await.unwrap();
+    assert_eq!(browser.complaints().await.len(), 1, "a complaint would have been seen");
     assert!(page.find(Locator::Css("h1")).await.is_ok(), "one heading for a screen reader");
 
     // Reloaded once nobody listens any more, it is a browser's error page and no second exchange.

@@ -134,13 +134,16 @@ impl Attempt {
     fn store(&self, tokens: Tokens, account: Option<&Account>, before: SystemTime) -> Result<LoggedIn> {
         let facts = grant::facts(&tokens)?;
         let descriptor = &self.context.descriptor;
-        // Not said: as asked (RFC 6749 section 5.1). Not echoed: offline_access and the like.
+        // Not said: as asked (RFC 6749 section 5.1). Quiet: offline_access and the like, whose presence means nothing.
         let scopes = facts.scopes.unwrap_or_else(|| self.scopes.clone());
         // Where a refresh token came, offline_access was granted.
-        let offline = |scope: &str| scope == "offline_access" && tokens.refresh.is_some();
-        let granted = |scope: &String| scopes.contains(scope) || descriptor.scopes.not_echoed.contains(scope) || offline(scope);
-        let missing_scopes: Vec<String> = self.scopes.iter().filter(|scope| !granted(scope)).cloned().collect();
-        let extra_scopes: Vec<String> = scopes.iter().filter(|scope| !self.scopes.contains(scope)).cloned().collect();
+        let told = |scope: &&String| {
+            !(descriptor.scopes.not_echoed.contains(*scope) || *scope == "offline_access" && tokens.refresh.is_some())
+        };
+        let missing_scopes: Vec<String> =
+            self.scopes.iter().filter(told).filter(|scope| !scopes.contains(scope)).cloned().collect();
+        let extra_scopes: Vec<String> =
+            scopes.iter().filter(told).filter(|scope| !self.scopes.contains(scope)).cloned().collect();
         let done = LoggedIn {
             name: self.name.clone(),
             provider: descriptor.title.clone(),

@@ -110,6 +110,7 @@ impl KeyStore {
                         ErrorKind::ExpiredSignature => reason = refused("it has expired"),
                         ErrorKind::ImmatureSignature => reason = refused("it is not valid yet"),
                         ErrorKind::InvalidAudience => reason = refused("it is for another client"),
+                        ErrorKind::Json(_) => reason = refused("a claim is missing, or is not what it must be"),
                         ErrorKind::MissingRequiredClaim(claim) => reason = refused(format!("it has no {claim}")),
                         _ => {}
                     }

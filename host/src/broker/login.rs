@@ -119,7 +119,12 @@ impl Broker {
         let resolution = self.resolve(&prepared, &context).await?;
         context.resolved = Arc::new(resolution.resolved.clone());
         check_repeated(&descriptor, request, &resolution)?;
-        self.egress.check_url(&resolution.authorization_endpoint).map_err(Error::from)?;
+        // Before anybody signs in for nothing: a code that cannot be redeemed safely is better never issued.
+        let endpoints =
+            [Some(&resolution.authorization_endpoint), resolution.token_endpoint.as_ref(), resolution.jwks_uri.as_ref()];
+        for url in endpoints.into_iter().flatten() {
+            self.egress.check_url(url).map_err(Error::from)?;
+        }
 
         let extra = prepared.authorization(&context, &scopes).await;
         let extra = extra.map_err(|failed| explain(&descriptor.title, During::Preparing, failed))?;

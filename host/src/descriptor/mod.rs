@@ -180,7 +180,7 @@ pub struct Scopes {
     /// Scopes that the component may add to a request, such as `offline_access`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub may_add: Vec<String>,
-    /// Scopes that the provider knows and may leave out of its answer although it granted them.
+    /// Scopes that the provider may leave out of its answer although it granted them, or name there unasked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_echoed: Vec<String>,
 }

@@ -39,16 +39,20 @@ impl Scrubber {
             let _ = write!(hex, "{byte:02x}");
             hex
         }));
-        for skip in 0..3 {
-            // Base64 of a text that holds the secret: which of three alignments it has is not known, and the first and
-            // last characters depend on the neighbours.
-            let padded = Zeroizing::new([&b"\0\0"[..skip], text.as_bytes()].concat());
-            for engine in [BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD] {
-                let encoded = Zeroizing::new(engine.encode(padded.as_slice()));
-                let start = (skip * 8).div_ceil(6);
-                let end = padded.len() * 8 / 6;
-                if let Some(inner) = encoded.get(start..end) {
-                    add(inner.to_owned());
+        // Basic authentication form-encodes before it goes to base64 (RFC 6749 section 2.3.1), but for `basic-raw`.
+        let encoded = Zeroizing::new(form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>());
+        for text in [text, encoded.as_str()] {
+            for skip in 0..3 {
+                // Base64 of a text that holds the secret: which of three alignments it has is not known, and the first
+                // and last characters depend on the neighbours.
+                let padded = Zeroizing::new([&b"\0\0"[..skip], text.as_bytes()].concat());
+                for engine in [BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD] {
+                    let encoded = Zeroizing::new(engine.encode(padded.as_slice()));
+                    let start = (skip * 8).div_ceil(6);
+                    let end = padded.len() * 8 / 6;
+                    if let Some(inner) = encoded.get(start..end) {
+                        add(inner.to_owned());
+                    }
                 }
             }
         }
@@ -80,6 +84,7 @@ mod tests {
             BASE64_STANDARD_NO_PAD.encode("gho_16C7e42F/292c69"),
             BASE64_STANDARD_NO_PAD.encode("x:gho_16C7e42F/292c69 and more"),
             BASE64_URL_SAFE_NO_PAD.encode("id:gho_16C7e42F/292c69"),
+            BASE64_STANDARD_NO_PAD.encode("my+id:gho_16C7e42F%2F292c69"),
             "67686F5F31364337653432462F323932633639".to_owned(),
         ] {
             assert!(scrubber.finds(&form), "{form}");

@@ -13,9 +13,25 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod answers;
+mod architecture;
+mod attacks_discovery;
+mod attacks_endpoints;
+mod attacks_id_token;
+mod attacks_mix_up;
+mod attacks_token_answers;
+mod azure;
 mod browser_login;
+mod canaries;
+mod clients;
+mod drop_ins;
 mod flows;
+mod github;
+mod google;
+mod hostile;
 mod lab;
 mod login;
 mod observer;
+mod okta;
+mod protocol;
 mod refresh;

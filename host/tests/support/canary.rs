@@ -33,9 +33,12 @@ fn forms(secret: &str) -> Vec<(&'static str, String)> {
         ("in hexadecimal", secret.bytes().map(|byte| format!("{byte:02x}")).collect()),
         ("in hexadecimal", secret.bytes().map(|byte| format!("{byte:02X}")).collect()),
     ];
+    // Basic authentication encodes what was form-encoded before (RFC 6749 section 2.3.1).
+    let encoded = forms[1].1.clone();
     for offset in 0..3 {
         for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
             forms.push(("in base64", within_base64(engine, secret, offset)));
+            forms.push(("form-encoded in base64", within_base64(engine, &encoded, offset)));
         }
     }
     forms

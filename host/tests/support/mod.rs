@@ -7,6 +7,7 @@
 //! | [`agent`] | a person without a browser: follows redirects, keeps cookies, fills in forms |
 //! | [`browser`] | a person with one: Chromium |
 //! | [`lookalike`] | TLS servers that answer as github.com and others do, quirks and faults included |
+//! | [`visit`] | a whole login in one step |
 //! | [`clients`] | the official SDKs as independent MCP clients |
 //! | [`canary`] | finds a secret in bytes, however it is written |
 //! | [`http`], [`process`], [`place`] | the ground |
@@ -16,8 +17,10 @@ pub mod broker;
 pub mod browser;
 pub mod canary;
 pub mod clients;
+pub mod component;
 pub mod http;
 pub mod idp;
 pub mod lookalike;
 pub mod place;
 pub mod process;
+pub mod visit;

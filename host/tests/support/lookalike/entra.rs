@@ -67,7 +67,7 @@ impl Entra {
         Answer::json(
             status,
             &json!({
-                "error": code, "error_description": format!("AADSTS{number}: {text} Trace ID: 255d1aef Correlation ID: fb3d2015 Timestamp: 2026-01-09 02:02:12Z"),
+                "error": code, "error_description": format!("AADSTS{number}: {text} Trace ID: 255d1aef-8c98-452f-ac51-23d051240864 Correlation ID: fb3d2015-bc17-4bb9-bb85-30c5cf1aaaa7 Timestamp: 2026-01-09 02:02:12Z"),
                 "error_codes": [number], "timestamp": "2026-01-09 02:02:12Z", "trace_id": "255d1aef-8c98-452f-ac51-23d051240864",
                 "correlation_id": "fb3d2015-bc17-4bb9-bb85-30c5cf1aaaa7", "error_uri": format!("https://login.microsoftonline.com/error?code={number}"),
             }),

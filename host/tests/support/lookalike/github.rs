@@ -50,7 +50,7 @@ impl GitHub {
 
     fn token(&self, request: &Request) -> Value {
         let error = |code: &str| json!({ "error": code, "error_description": "It does not fit.", "error_uri": "https://docs.github.com/" });
-        if request.header("authorization") != "" || !self.desk.knows_client(request) {
+        if !request.header("authorization").is_empty() || !self.desk.knows_client(request) {
             return error("incorrect_client_credentials");
         }
         match request.field("grant_type").as_str() {

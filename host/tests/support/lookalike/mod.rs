@@ -24,7 +24,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub use desk::{Decision, Desk};
-pub use entra::Entra;
+pub use entra::{Entra, TENANT};
 pub use github::{App, GitHub};
 pub use google::Google;
 pub use openid::{OpenId, Rotation};
@@ -50,6 +50,8 @@ pub enum Answer {
     Close,
     /// Another answer, late.
     Late(Duration, Box<Answer>),
+    /// An error that quotes what this makes of the request.
+    Quote(fn(&Request) -> String),
 }
 
 impl Answer {
@@ -192,6 +194,16 @@ impl Shared {
             let queued = faults.once.get_mut(&path).filter(|queue| !queue.is_empty()).map(|queue| queue.remove(0));
             queued.or_else(|| faults.always.get(&path).cloned())
         };
+        let fault = fault.map(|fault| match fault {
+            Answer::Quote(quote) => {
+                let text = format!("Your request was wrong: {}", quote(&request));
+                Answer::json(
+                    400,
+                    &serde_json::json!({ "error": "invalid_request", "error_description": text, "error_uri": text }),
+                )
+            }
+            other => other,
+        });
         let answer = fault.unwrap_or_else(|| {
             let site = self.sites.iter().find(|site| site.hosts().contains(&request.host));
             let answer = site.map_or_else(|| Answer::text(421, "text/plain", "no such host here"), |site| site.answer(&request));

@@ -79,6 +79,7 @@ async fn write(answer: Answer) -> Result<http::Response<Full<Bytes>>, std::io::E
         tokio::time::sleep(delay).await;
         answer = *next;
     }
+    // `Quote` is an ordinary answer by now.
     let Answer::Http { status, headers, body } = answer else { return Err(std::io::Error::other("closed by a fault")) };
     let mut response = http::Response::builder().status(status);
     for (name, value) in headers {

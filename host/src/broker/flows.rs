@@ -38,6 +38,8 @@ pub struct Flow {
     pub provider: String,
     /// Where the person signs in.
     pub authorization_url: Url,
+    /// Where the code will be redeemed, as configured or discovered: pinned for this login and its refreshes.
+    pub token_endpoint: Option<Url>,
     /// When nobody waits any longer.
     pub deadline: Deadline,
     pub(super) status: watch::Receiver<Status>,
@@ -157,6 +159,7 @@ mod tests {
             name: name(secret),
             provider: "Acme".to_owned(),
             authorization_url: Url::parse("https://acme.example/authorize").unwrap(),
+            token_endpoint: None,
             deadline: Deadline::after(300),
             status,
             task: tokio::spawn(async {}).abort_handle(),

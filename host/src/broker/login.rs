@@ -154,6 +154,7 @@ impl Broker {
         }
         .url();
 
+        let token_endpoint = resolution.token_endpoint.clone();
         let flow_id = Uuid::new_v4().to_string();
         let attempt = Attempt {
             broker: Arc::clone(self),
@@ -176,6 +177,7 @@ impl Broker {
             name,
             provider: descriptor.title.clone(),
             authorization_url,
+            token_endpoint,
             deadline: Deadline::after(FINISH_WITHIN.as_secs()),
             status,
             task: task.abort_handle(),

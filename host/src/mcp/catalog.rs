@@ -194,6 +194,7 @@ fn login_answer() -> Value {
         "message": { "type": "string" },
         "status": { "type": "string", "enum": ["pending"] },
         "flow_id": { "type": "string" }, "authorization_url": { "type": "string" },
+        "token_endpoint": { "type": "string", "description": "Where the code will be redeemed, as the operator configured it or the issuer's metadata says." },
         "expires_in": { "type": "integer", "description": "Seconds until nobody waits for this login any longer." },
         "browser_opened": { "type": "boolean" },
         "tokenType": { "type": "string" }, "scope": { "type": "string" },

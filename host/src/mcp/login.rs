@@ -97,6 +97,7 @@ fn pending(flow: &Flow, opened: bool) -> CallToolResult {
         "status": "pending",
         "flow_id": flow.id,
         "authorization_url": flow.authorization_url.as_str(),
+        "token_endpoint": flow.token_endpoint.as_ref().map(url::Url::as_str),
         "expires_in": left,
         "browser_opened": opened,
         "message": format!(

@@ -5,7 +5,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::print_stdout,
+    clippy::disallowed_methods,
     unreachable_pub,
     reason = "a test fails by panicking, and the harness is a library to the tests beside it"
 )]

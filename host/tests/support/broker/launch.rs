@@ -45,12 +45,6 @@ impl Launch {
         self
     }
 
-    /// Starts without any `broker.toml`: the defaults.
-    pub fn without_file(mut self) -> Self {
-        self.configuration = None;
-        self
-    }
-
     /// Sets an environment variable.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.insert(name.to_owned(), value.to_owned());

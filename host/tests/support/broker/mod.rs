@@ -7,4 +7,4 @@ mod process;
 
 pub use answer::ToolAnswer;
 pub use launch::Launch;
-pub use process::{Broker, Ended};
+pub use process::Broker;

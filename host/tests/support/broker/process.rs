@@ -11,7 +11,6 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
 use super::ToolAnswer;
 use crate::support::canary;
@@ -23,7 +22,6 @@ const PATIENCE: Duration = Duration::from_secs(90);
 pub struct Broker {
     child: Child,
     stdin: Option<ChildStdin>,
-    stdout: JoinHandle<()>,
     lines: mpsc::UnboundedReceiver<String>,
     written: Written,
     answers: BTreeMap<String, Value>,
@@ -64,7 +62,7 @@ impl Broker {
         let (sender, lines) = mpsc::unbounded_channel();
         let mut pipe = child.stdout.take().expect("piped");
         let kept = Arc::clone(&written.stdout);
-        let stdout = tokio::spawn(async move {
+        tokio::spawn(async move {
             let (mut chunk, mut line) = (vec![0; 64 * 1024], Vec::new());
             while let Ok(count @ 1..) = pipe.read(&mut chunk).await {
                 kept.lock().expect("sane").extend_from_slice(&chunk[..count]);
@@ -90,7 +88,6 @@ impl Broker {
         Self {
             child,
             stdin,
-            stdout,
             lines,
             written,
             answers: BTreeMap::new(),
@@ -217,11 +214,6 @@ impl Broker {
         self.port
     }
 
-    /// Its home folder.
-    pub fn home(&self) -> &Path {
-        self.home.path()
-    }
-
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id().expect("running")
@@ -237,19 +229,9 @@ impl Broker {
         String::from_utf8_lossy(&self.written.stdout.lock().expect("sane")).into_owned()
     }
 
-    /// Closes the pipe that it writes to.
-    pub fn close_stdout(&mut self) {
-        self.stdout.abort();
-    }
-
     /// Closes its standard input.
     pub fn close_stdin(&mut self) {
         self.stdin = None;
-    }
-
-    /// Whether it still runs.
-    pub fn runs(&mut self) -> bool {
-        self.child.try_wait().expect("waitable").is_none()
     }
 
     /// Waits for it to end by itself.

@@ -23,7 +23,6 @@ pub struct Grant {
     pub scopes: Vec<String>,
     pub nonce: Option<String>,
     pub offline: bool,
-    pub client_id: String,
 }
 
 struct Code {
@@ -83,7 +82,7 @@ impl Desk {
         assert!(!url.as_str().contains("client_secret"), "no secret in the URL: {url}");
         let scopes: Vec<String> = get("scope").split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect();
         let offline = get("access_type") == "offline" || scopes.iter().any(|scope| scope == "offline_access");
-        let grant = Grant { scopes, nonce: parameters.get("nonce").cloned(), offline, client_id: get("client_id") };
+        let grant = Grant { scopes, nonce: parameters.get("nonce").cloned(), offline };
         let code = self.make("code-", 40);
         let mut books = self.books();
         books.codes.insert(code.clone(), Code { grant, redirect_uri: get("redirect_uri"), challenge: get("code_challenge") });

@@ -29,7 +29,7 @@ pub use github::{App, GitHub};
 pub use google::Google;
 pub use openid::{OpenId, Rotation};
 pub use request::Request;
-pub use signer::{Algorithm, Signer};
+pub use signer::Algorithm;
 
 /// One provider's hosts and how they answer.
 pub trait Site: Send + Sync + 'static {

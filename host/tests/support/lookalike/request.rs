@@ -15,7 +15,6 @@ pub struct Request {
     pub host: String,
     pub method: String,
     pub path: String,
-    pub query: BTreeMap<String, String>,
     pub headers: HeaderMap,
     pub body: String,
 }

@@ -61,13 +61,11 @@ async fn serve(acceptor: TlsAcceptor, stream: TcpStream, shared: Arc<Shared>) {
 async fn read(sni: String, request: http::Request<Incoming>) -> Result<Request, std::io::Error> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
-    let query = parts.uri.query().unwrap_or("").to_owned();
     Ok(Request {
         sni,
         host: parts.headers.get("host").map_or("", |host| host.to_str().unwrap_or("")).to_owned(),
         method: parts.method.to_string(),
         path: parts.uri.path().to_owned(),
-        query: url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
         headers: parts.headers,
         body: String::from_utf8_lossy(&body).into_owned(),
     })

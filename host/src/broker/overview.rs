@@ -57,7 +57,9 @@ impl Broker {
     pub fn stats(&self) -> Stats {
         Stats {
             active_tokens: self.mint().count(),
-            active_references: self.references().count(),
+            active_references: self
+                .references()
+                .count(|reference| self.vault.generation(&reference.name) == Some(reference.generation)),
             stored_secrets: self.vault.count(),
             pending_flows: self.flows.pending().len(),
         }

@@ -72,10 +72,10 @@ impl References {
         }
     }
 
-    /// How many are alive by the clock, those whose secret has changed included.
+    /// How many are alive: by the clock, and because `stands` says that what they stand for is still there.
     #[must_use]
-    pub fn count(&self) -> usize {
-        self.by_id.values().filter(|reference| !reference.deadline.is_over()).count()
+    pub fn count(&self, stands: impl Fn(&Reference) -> bool) -> usize {
+        self.by_id.values().filter(|reference| !reference.deadline.is_over() && stands(reference)).count()
     }
 
     fn sweep(&mut self, now: Instant) {
@@ -117,7 +117,8 @@ mod tests {
         assert_eq!(id.get_version_num(), 4);
         let over = references.issue(reference(0)).unwrap();
         assert!(references.get(&over.to_string()).unwrap_err().message().contains("expired"));
-        assert_eq!(references.count(), 1);
+        assert_eq!(references.count(|_| true), 1);
+        assert_eq!(references.count(|_| false), 0);
     }
 
     #[test]

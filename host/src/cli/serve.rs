@@ -1,5 +1,6 @@
 //! Without a command: the MCP server on standard input and output.
 
+use std::env::VarError;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,12 +51,25 @@ pub(super) fn assemble(options: &Options) -> Result<Arc<Broker>> {
         config.browser = Browser::None;
     }
     let providers = Providers::new(&config, &options.plugins, compile_cache())?;
-    let jwt_secret = std::env::var("JWT_SECRET").ok().filter(|secret| !secret.is_empty()).map(Secret::new);
+    let jwt_secret = jwt_secret(std::env::var("JWT_SECRET"))?;
     let broker = Broker::new(&config, providers, Audit::stderr(), jwt_secret.as_ref())?;
     if let Some(problem) = broker.mint_problem() {
         tracing::warn!("mint_token will refuse: {problem}");
     }
     Ok(broker)
+}
+
+/// `JWT_SECRET`: never another key in its place because it could not be read.
+fn jwt_secret(variable: std::result::Result<String, VarError>) -> Result<Option<Secret>> {
+    match variable {
+        Ok(secret) => Ok(Some(secret).filter(|secret| !secret.is_empty()).map(Secret::new)),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(Error::new(
+            Code::InvalidConfiguration,
+            "JWT_SECRET is not UTF-8.",
+            "Set a text, such as the output of `openssl rand -base64 48`, or unset it.",
+        )),
+    }
 }
 
 /// Where compiled components rest; its content is executed, so it is a folder of this user alone.

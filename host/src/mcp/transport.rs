@@ -18,11 +18,15 @@ use rmcp::model::{
 };
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 /// The longest line, in bytes.
 const MAX_LINE: usize = 16 << 20;
+/// The most values in one message. Each takes far more room than its few bytes: without a limit, a line of 16 MiB
+/// could become a gigabyte. What the tools take has less than a thousand.
+const MAX_VALUES: usize = 50_000;
 /// Messages that were read and not yet handled.
 const READ_AHEAD: usize = 64;
 /// Calls under way before no more is read for a moment: fewer than the SDK's queue of answers has places, so that none
@@ -238,6 +242,10 @@ fn parse(line: &[u8]) -> Option<Incoming> {
     let Ok(text) = std::str::from_utf8(line) else {
         return Some(refused(None, -32700, "The line is not UTF-8.".to_owned()));
     };
+    if has_too_many_values(line) {
+        let id = serde_json::from_str::<Envelope>(text).ok().and_then(|envelope| envelope.id);
+        return Some(refused(id, -32600, format!("The message has more than {MAX_VALUES} values; send a smaller one.")));
+    }
     match serde_json::from_str::<RxJsonRpcMessage<RoleServer>>(text) {
         Ok(JsonRpcMessage::Request(request)) => {
             // A known method that does not fit its own type comes out as an unknown one: say what is wrong instead.
@@ -254,6 +262,30 @@ fn parse(line: &[u8]) -> Option<Incoming> {
     }
 }
 
+/// Of a message, what is read without keeping the rest.
+#[derive(Deserialize)]
+struct Envelope {
+    id: Option<RequestId>,
+}
+
+/// Counts what separates values, outside of strings.
+fn has_too_many_values(line: &[u8]) -> bool {
+    if line.len() <= MAX_VALUES {
+        return false;
+    }
+    let (mut values, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in line {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_string,
+            b'"' => in_string = !in_string,
+            b',' | b'[' | b'{' if !in_string => values += 1,
+            _ => {}
+        }
+    }
+    values > MAX_VALUES
+}
+
 /// Why a line is no message.
 fn explain(text: &str) -> Incoming {
     match serde_json::from_str::<Value>(text) {
@@ -262,7 +294,9 @@ fn explain(text: &str) -> Incoming {
         Ok(Value::Object(members)) => {
             let id = members.get("id").and_then(|id| serde_json::from_value(id.clone()).ok());
             let reason = match members.get("jsonrpc").and_then(Value::as_str) {
-                Some("2.0") if members.contains_key("id") && id.is_none() => "The id must be a string or a whole number.",
+                Some("2.0") if members.contains_key("id") && id.is_none() => {
+                    "The id must be a string or a whole number of at most 64 bits."
+                }
                 Some("2.0") => "The message is no JSON-RPC request: check method and params (an object).",
                 _ => "The member jsonrpc must be \"2.0\".",
             };
@@ -335,6 +369,16 @@ mod tests {
         assert!(reason.contains("tools/call"));
         let (_, _, reason) = refusal(br#"{"value": "s3cret", bad}"#);
         assert!(!reason.contains("s3cret"));
+    }
+
+    #[test]
+    fn a_line_of_very_many_values_is_refused_and_one_long_text_is_not() {
+        let flood = format!(r#"{{"id":7,"params":[{}[]]}}"#, "[],".repeat(MAX_VALUES));
+        let (id, code, reason) = refusal(flood.as_bytes());
+        assert!(id == Some(RequestId::Number(7)) && code == -32600 && reason.contains("50000 values"), "{reason}");
+        let text = r#"[{,\","#.repeat(MAX_VALUES);
+        assert!(!has_too_many_values(format!(r#"{{"value":"{text}","more":[1,2]}}"#).as_bytes()));
+        assert!(has_too_many_values(format!(r#"{{"value":"\\",{flood}}}"#).as_bytes()));
     }
 
     #[test]

@@ -183,7 +183,10 @@ async fn a_reference_ends_with_its_value_and_says_why() {
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     let answer = broker.call("resolve_secret", json!({ "reference_id": short["reference"]["id"] })).await;
     answer.refused("unknown_reference").names(&["expired"]);
-    assert_eq!(broker.call("get_broker_stats", json!({})).await.ok()["stats"]["storedSecrets"], 1);
+    broker.call("get_secret", get).await.ok();
+    let stats = broker.call("get_broker_stats", json!({})).await.ok()["stats"].clone();
+    let counted = (&stats["storedSecrets"], &stats["activeReferences"]);
+    assert_eq!(counted, (&json!(1), &json!(1)), "overwritten, deleted and expired ones are not counted");
 }
 
 #[tokio::test]

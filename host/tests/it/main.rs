@@ -14,6 +14,7 @@
 mod support;
 
 mod answers;
+mod answers_tokens;
 mod architecture;
 mod attacks_discovery;
 mod attacks_endpoints;
@@ -21,6 +22,7 @@ mod attacks_id_token;
 mod attacks_mix_up;
 mod attacks_token_answers;
 mod azure;
+mod bad_input;
 mod browser_login;
 mod canaries;
 mod clients;
@@ -34,4 +36,5 @@ mod login;
 mod observer;
 mod okta;
 mod protocol;
+mod protocol_edges;
 mod refresh;

@@ -15,6 +15,7 @@ pub mod minting;
 pub mod overview;
 pub mod references;
 pub mod refresh;
+mod replacing;
 pub mod resolution;
 pub mod secrets;
 pub mod tokens;

@@ -122,9 +122,10 @@ pub fn check_claims(drop_in: &DropIn, taken: impl Fn(&str) -> bool) -> Result<()
     }
     let prefix = format!("{}_", descriptor.name.to_ascii_uppercase().replace('-', "_"));
     for variable in descriptor.settings.iter().flat_map(|setting| &setting.env) {
-        if !variable.starts_with(&prefix) {
+        let brokers_own = variable == "JWT_SECRET" || variable.starts_with("MCP_CREDENTIALS_BROKER_");
+        if brokers_own || !variable.starts_with(&prefix) {
             return Err(rejected(
-                format!("it wants to read the variable {variable}, which does not begin with {prefix}"),
+                format!("it wants to read the variable {variable}, which does not begin with {prefix} or is the broker's own"),
                 format!(
                     "A drop-in reads variables of its own prefix only. Set the value in [providers.{}] of broker.toml instead.",
                     descriptor.name

@@ -26,6 +26,8 @@ async fn a_person_signs_in_with_chromium() {
     let loaded = page.execute(loaded, vec![]).await.unwrap();
     assert!(!loaded.to_string().contains("http://127"), "the page loads nothing: {loaded}");
     assert_eq!(browser.complaints().await, Vec::<String>::new());
+    page.execute("console.error('a complaint of ' + location.origin)", vec![]).await.unwrap();
+    assert_eq!(browser.complaints().await.len(), 1, "a complaint would have been seen");
     assert!(page.find(Locator::Css("h1")).await.is_ok(), "one heading for a screen reader");
 
     // Reloaded once nobody listens any more, it is a browser's error page and no second exchange.

@@ -32,9 +32,9 @@ async fn each_unusable_file_says_why_and_the_others_work() {
     let core = wat("(module)");
     let imports = |name: &str| wat(&format!("(component (import \"{name}\" (instance)))"));
     let named = |name: &str| PLAIN.replace("\"acme\"", &format!("\"{name}\""));
-    let variable = |variable: &str| {
+    let variable = |name: &str, variable: &str| {
         let setting = json!([{ "name": "host", "env": [variable], "kind": "host", "about": "x" }]);
-        let mut descriptor: Value = serde_json::from_str(&named("prefix")).unwrap();
+        let mut descriptor: Value = serde_json::from_str(&named(name)).unwrap();
         descriptor["settings"] = setting;
         descriptor.to_string()
     };
@@ -51,7 +51,8 @@ async fn each_unusable_file_says_why_and_the_others_work() {
         ("nojson.wasm", Component::new("no JSON").build(), &["descriptor.schema.json"]),
         ("github.wasm", Component::new(&named("github")).build(), &["github", "another provider has"]),
         ("alias.wasm", Component::new(&named("gcp")).build(), &["gcp", "another provider has"]),
-        ("prefix.wasm", Component::new(&variable("GITHUB_CLIENT_ID")).build(), &["GITHUB_CLIENT_ID", "PREFIX_"]),
+        ("prefix.wasm", Component::new(&variable("prefix", "GITHUB_CLIENT_ID")).build(), &["GITHUB_CLIENT_ID", "PREFIX_"]),
+        ("own.wasm", Component::new(&variable("mcp", "MCP_CREDENTIALS_BROKER_CONFIG")).build(), &["the broker's own"]),
         ("loop.wasm", Component::new(PLAIN).describe("(loop (br 0)) unreachable").build(), &["computed for too long"]),
         ("trap.wasm", Component::new(PLAIN).describe("unreachable").build(), &["trapped"]),
     ];

@@ -92,8 +92,10 @@ async fn without_a_browser_the_answer_is_pending_at_once() {
     assert!(!is_open(broker.port()).await, "no port is open before a login");
     let pending = broker.begin_login("oauth2", &["openid"], "team").await;
     let keys: BTreeSet<&str> = pending.as_object().unwrap().keys().map(String::as_str).collect();
-    let expected = ["success", "status", "flow_id", "authorization_url", "expires_in", "browser_opened", "message"];
+    let expected =
+        ["success", "status", "flow_id", "authorization_url", "token_endpoint", "expires_in", "browser_opened", "message"];
     assert_eq!(keys, BTreeSet::from(expected));
+    assert_eq!(pending["token_endpoint"], format!("{}{}", team.site.issuer(), team.site.path("token")));
     assert_eq!(pending["browser_opened"], false);
     assert!(pending["expires_in"].as_u64().is_some_and(|seconds| (290..=300).contains(&seconds)), "{pending}");
     let message = pending["message"].as_str().unwrap();

@@ -15,3 +15,4 @@ mod support;
 
 mod lab;
 mod observer;
+mod sandbox;

@@ -8,6 +8,7 @@
 //! | [`browser`] | a person with one: Chromium |
 //! | [`lookalike`] | TLS servers that answer as github.com and others do, quirks and faults included |
 //! | [`clients`] | the official SDKs as independent MCP clients |
+//! | [`guest`] | components written as text, to do what no toolchain would let them do |
 //! | [`canary`] | finds a secret in bytes, however it is written |
 //! | [`http`], [`process`], [`place`] | the ground |
 
@@ -16,6 +17,7 @@ pub mod broker;
 pub mod browser;
 pub mod canary;
 pub mod clients;
+pub mod guest;
 pub mod http;
 pub mod idp;
 pub mod lookalike;

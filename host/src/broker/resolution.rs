@@ -10,7 +10,7 @@ use url::Url;
 
 use super::issuer::Issuers;
 use crate::descriptor::settings::Settings;
-use crate::descriptor::template::{Template, Values};
+use crate::descriptor::template::{Template, Values, is_address};
 use crate::descriptor::{Descriptor, Role};
 use crate::error::{Code, Error, Result, foreign};
 
@@ -48,8 +48,7 @@ pub fn resolve(
         advertised |= document.get("authorization_response_iss_parameter_supported") == Some(&Value::Bool(true));
     }
     for (name, value) in pairs {
-        let address = name == "issuer" || name.ends_with("_endpoint") || name.ends_with("_uri");
-        if address && !origin_is_known(descriptor, settings, &name, &value, documents) {
+        if is_address(&name) && !origin_is_known(descriptor, settings, &name, &value, documents) {
             return Err(Error::new(
                 Code::ComponentFault,
                 format!(

@@ -1,7 +1,7 @@
 //! How much memory and how many tables one call's instances may have, all of them together: a component can be made of
 //! many instances with a memory each.
 
-use wasmtime::{Result, ResourceLimiter};
+use wasmtime::{ResourceLimiter, Result};
 
 /// The most elements of all tables together.
 const TABLE_ELEMENTS: usize = 100_000;

@@ -95,7 +95,8 @@ impl Scrubber {
         let text = text.as_bytes();
         let mut left = COMPARED * text.len();
         for (at, beginning) in text.windows(MIN).enumerate() {
-            let Some(candidates) = <&[u8; MIN]>::try_from(beginning).ok().and_then(|it| self.forms.get(&self.hashing.hash_one(it)))
+            let Some(candidates) =
+                <&[u8; MIN]>::try_from(beginning).ok().and_then(|it| self.forms.get(&self.hashing.hash_one(it)))
             else {
                 continue;
             };

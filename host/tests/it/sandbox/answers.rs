@@ -33,7 +33,8 @@ async fn seen(answer: serde_json::Value) -> String {
 async fn a_secret_is_recognized_in_every_usual_writing() {
     let code = "the-code-of-this-login";
     let throughout: String = code.bytes().map(|byte| format!("%{byte:02X}")).collect();
-    let mixed: String = code.bytes().enumerate().map(|(i, b)| if i % 2 == 0 { format!("%{b:02x}") } else { char::from(b).to_string() }).collect();
+    let mixed: String =
+        code.bytes().enumerate().map(|(i, b)| if i % 2 == 0 { format!("%{b:02x}") } else { char::from(b).to_string() }).collect();
     let hex: String = code.bytes().map(|byte| format!("{byte:02X}")).collect();
     let writings = [
         code.to_owned(),

@@ -96,10 +96,7 @@ async fn what_a_call_hands_over_is_bounded() {
     // the name counts as well as the value
     let name = repeating(
         1,
-        &format!(
-            r#"(call $form (call $request $"token" (i32.const 0) (i32.const 0)) $"{}" $"")"#,
-            "x".repeat(70_000)
-        ),
+        &format!(r#"(call $form (call $request $"token" (i32.const 0) (i32.const 0)) $"{}" $"")"#, "x".repeat(70_000)),
     );
     fault_with(bench.load(&name).await.resolve().await, "bytes");
     bench.is_unharmed().await;

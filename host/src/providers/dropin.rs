@@ -103,35 +103,42 @@ pub async fn load(path: &Path, bytes: Vec<u8>, sha256: String, sandbox: &Sandbox
     Ok(DropIn { descriptor: Arc::new(descriptor), sha256, path: path.to_owned(), prepared })
 }
 
-/// Whether a drop-in may be called what it calls itself, and read the variables it names.
+/// Whether a drop-in may be called what it calls itself, and read the variables it names. `taken` says which other
+/// component has a name; `reserved`, which variables are another provider's.
 ///
 /// # Errors
 /// `component_rejected`.
-pub fn check_claims(drop_in: &DropIn, taken: impl Fn(&str) -> bool) -> Result<()> {
-    let descriptor = &drop_in.descriptor;
-    let rejected = |reason: String, hint: String| {
-        Error::new(Code::ComponentRejected, format!("{}: {reason}.", drop_in.path.display()), hint)
-    };
+pub fn check_claims(
+    path: &Path,
+    descriptor: &Descriptor,
+    taken: impl Fn(&str) -> Option<String>,
+    reserved: impl Fn(&str) -> bool,
+) -> Result<()> {
+    let rejected =
+        |reason: String, hint: String| Error::new(Code::ComponentRejected, format!("{}: {reason}.", path.display()), hint);
     for name in std::iter::once(&descriptor.name).chain(&descriptor.aliases) {
-        if taken(name) {
+        if let Some(other) = taken(name) {
             return Err(rejected(
-                format!("it calls itself {name}, a name that another provider has"),
-                "Ask its author for a component with a name of its own.".to_owned(),
+                format!("it calls itself {name}, a name that {other} has"),
+                "Remove one of the two, or ask its author for a component with a name of its own.".to_owned(),
             ));
         }
     }
     let prefix = format!("{}_", descriptor.name.to_ascii_uppercase().replace('-', "_"));
     for variable in descriptor.settings.iter().flat_map(|setting| &setting.env) {
-        let brokers_own = variable == "JWT_SECRET" || variable.starts_with("MCP_CREDENTIALS_BROKER_");
-        if brokers_own || !variable.starts_with(&prefix) {
-            return Err(rejected(
-                format!("it wants to read the variable {variable}, which does not begin with {prefix} or is the broker's own"),
-                format!(
-                    "A drop-in reads variables of its own prefix only. Set the value in [providers.{}] of broker.toml instead.",
-                    descriptor.name
-                ),
-            ));
-        }
+        let reason = if !variable.starts_with(&prefix) {
+            format!("which does not begin with {prefix}")
+        } else if variable == "JWT_SECRET" || variable.starts_with("MCP_CREDENTIALS_BROKER_") {
+            "which is the broker's own".to_owned()
+        } else if reserved(variable) {
+            "which is that of another provider".to_owned()
+        } else {
+            continue;
+        };
+        return Err(rejected(
+            format!("it wants to read the variable {variable}, {reason}"),
+            "A drop-in reads variables of its own prefix only. Ask its author for a component that does.".to_owned(),
+        ));
     }
     Ok(())
 }

@@ -7,9 +7,10 @@ pub mod dropin;
 pub mod embedded;
 pub mod settings;
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::OnceCell;
 
@@ -28,8 +29,19 @@ pub struct Providers {
     folders: Vec<PathBuf>,
     embedded: Vec<Arc<Provider>>,
     /// Drop-ins by path and digest: unchanged bytes are not compiled again, and their settings stay.
-    known: Mutex<BTreeMap<(PathBuf, String), Arc<Provider>>>,
+    known: Mutex<BTreeMap<(PathBuf, String), Known>>,
 }
+
+/// What came of loading a drop-in, and when.
+#[derive(Clone)]
+struct Known {
+    since: Instant,
+    outcome: Result<Arc<Provider>>,
+}
+
+/// How long a component that could not be loaded is not tried again: a `describe` that never ends would hold up
+/// whoever asks for another drop-in.
+const FAILED_FOR: Duration = Duration::from_secs(60);
 
 /// One provider: its descriptor, its component, and what the operator set.
 pub struct Provider {
@@ -117,38 +129,77 @@ impl Providers {
     /// Every provider there is now. Folders are read anew, so a file dropped in is there without a restart.
     pub async fn list(&self) -> Listing {
         let mut listing = Listing { providers: self.embedded.clone(), rejected: Vec::new() };
+        let mut loaded = Vec::new();
         for path in self.files(&mut listing.rejected) {
-            match self.drop_in(&path, &listing.providers).await {
-                Ok(provider) => listing.providers.push(provider),
+            match self.drop_in(&path).await {
+                Ok(provider) => loaded.push((path, provider)),
+                Err(error) => listing.rejected.push(error),
+            }
+        }
+        for (path, provider) in &loaded {
+            match self.check_claims(path, provider, &loaded) {
+                Ok(()) => listing.providers.push(Arc::clone(provider)),
                 Err(error) => listing.rejected.push(error),
             }
         }
         listing
     }
 
+    /// Whether a drop-in takes nothing from another provider. Held against all that lie there now, each time: a file that
+    /// came later must not take the name of one that is in use. Of two files with one name neither has it, unless the
+    /// operator's file names one of them.
+    fn check_claims(&self, path: &Path, provider: &Provider, loaded: &[(PathBuf, Arc<Provider>)]) -> Result<()> {
+        let named = |path: &Path| self.operator.values().any(|operator| operator.component.as_deref() == Some(path));
+        let taken = |name: &str| {
+            if self.embedded.iter().any(|other| other.answers_to(name)) {
+                return Some("an embedded provider".to_owned());
+            }
+            let mut others = loaded.iter().filter(|(other, _)| other != path && (named(other) || !named(path)));
+            others.find(|(_, other)| other.answers_to(name)).map(|(other, _)| other.display().to_string())
+        };
+        let reserved = |variable: &str| {
+            self.embedded
+                .iter()
+                .flat_map(|other| &other.descriptor.settings)
+                .any(|setting| setting.env.iter().any(|env| env == variable))
+        };
+        dropin::check_claims(path, &provider.descriptor, taken, reserved)
+    }
+
     fn files(&self, rejected: &mut Vec<Error>) -> Vec<PathBuf> {
         let mut files: Vec<PathBuf> = self.operator.values().filter_map(|operator| operator.component.clone()).collect();
         for folder in &self.folders {
             match dropin::files_in(folder) {
-                Ok(found) => files.extend(found.into_iter().filter(|path| !files.contains(path)).collect::<Vec<_>>()),
+                Ok(found) => files.extend(found),
                 Err(error) => rejected.push(error),
             }
         }
+        // a folder may be named twice, in two ways; the file itself may be a link, and is judged as that
+        let mut seen = BTreeSet::new();
+        files.retain(|path| {
+            let folder = path.parent().and_then(|folder| std::fs::canonicalize(folder).ok());
+            seen.insert((folder, path.file_name().map(ToOwned::to_owned)))
+        });
         files
     }
 
-    async fn drop_in(&self, path: &std::path::Path, others: &[Arc<Provider>]) -> Result<Arc<Provider>> {
+    async fn drop_in(&self, path: &Path) -> Result<Arc<Provider>> {
         let (bytes, digest) = dropin::read(path)?;
         let key = (path.to_owned(), digest.clone());
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        if let Some(provider) = known {
-            return Ok(provider);
+        let known = self.known().get(&key).cloned();
+        if let Some(known) = known.filter(|known| known.outcome.is_ok() || known.since.elapsed() < FAILED_FOR) {
+            return known.outcome;
         }
-        let drop_in = dropin::load(path, bytes, digest, self.sandbox().await?).await?;
-        dropin::check_claims(&drop_in, |name| others.iter().any(|other| other.answers_to(name)))?;
-        let provider = Arc::new(self.adopt(drop_in)?);
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&provider));
-        Ok(provider)
+        let loaded = dropin::load(path, bytes, digest, self.sandbox().await?).await;
+        let outcome = loaded.and_then(|drop_in| self.adopt(drop_in)).map(Arc::new);
+        let mut known = self.known();
+        known.retain(|(other, _), _| other != path);
+        known.insert(key, Known { since: Instant::now(), outcome: outcome.clone() });
+        outcome
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeMap<(PathBuf, String), Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn adopt(&self, drop_in: DropIn) -> Result<Provider> {

@@ -204,6 +204,7 @@ fn project(endpoint: &Endpoint, value: &Value, pointer: &mut String, scrubber: &
             .map(|(name, member)| (name.clone(), within(pointer, name, |pointer| project(endpoint, member, pointer, scrubber))))
             .collect::<Map<_, _>>()
             .into(),
+        Value::Number(number) if scrubber.finds(&number.to_string()) => Value::Null,
         other => other.clone(),
     }
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use serde_json::Value;
 use url::Url;
 use wasmtime::component::ResourceTable;
-use wasmtime::{StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::Limits;
+use super::meter::Meter;
 use super::scrub::Scrubber;
 use crate::descriptor::Descriptor;
 use crate::descriptor::settings::Settings;
@@ -36,7 +36,7 @@ pub(super) struct State {
     pub(super) context: Option<Context>,
     pub(super) table: ResourceTable,
     pub(super) limits: Limits,
-    pub(super) store_limits: StoreLimits,
+    pub(super) meter: Meter,
     pub(super) scrubber: Scrubber,
     /// Metadata documents fetched in this call, with the address each came from.
     pub(super) metadata: Vec<(Url, Value)>,
@@ -46,6 +46,8 @@ pub(super) struct State {
     pub(super) cause: Option<Error>,
     pub(super) requests: u32,
     pub(super) host_calls: u32,
+    /// Bytes of texts and secrets that the host keeps for this call.
+    pub(super) kept: usize,
     pub(super) log_lines: u32,
     pub(super) ticks: u32,
     wasi: WasiCtx,
@@ -63,24 +65,18 @@ impl State {
             context,
             table,
             limits,
-            store_limits: StoreLimitsBuilder::new()
-                .memory_size(limits.memory_bytes)
-                .table_elements(100_000)
-                .instances(64)
-                .tables(64)
-                .memories(8)
-                .trap_on_grow_failure(true)
-                .build(),
+            meter: Meter::new(limits.memory_bytes),
             scrubber,
             metadata: Vec::new(),
             fault: None,
             cause: None,
             requests: 0,
             host_calls: 0,
+            kept: 0,
             log_lines: 0,
             ticks: 0,
             // Empty: no files, no environment, no arguments, no network; what it prints goes nowhere.
-            wasi: WasiCtx::builder().build(),
+            wasi: WasiCtx::builder().max_random_size(64 * 1024).build(),
         }
     }
 }

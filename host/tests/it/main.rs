@@ -13,6 +13,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod architecture;
+mod drop_ins;
 mod lab;
 mod observer;
 mod sandbox;

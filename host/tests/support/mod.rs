@@ -9,6 +9,7 @@
 //! | [`lookalike`] | TLS servers that answer as github.com and others do, quirks and faults included |
 //! | [`clients`] | the official SDKs as independent MCP clients |
 //! | [`guest`] | components written as text, to do what no toolchain would let them do |
+//! | [`server`] | one answer on loopback, counted |
 //! | [`canary`] | finds a secret in bytes, however it is written |
 //! | [`http`], [`process`], [`place`] | the ground |
 
@@ -23,3 +24,4 @@ pub mod idp;
 pub mod lookalike;
 pub mod place;
 pub mod process;
+pub mod server;

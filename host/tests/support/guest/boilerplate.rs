@@ -104,6 +104,10 @@ impl Guest {
             let _ = writeln!(imported, r#"(import "host" "{core}" (func ${core} (param {core_kind})))"#);
             let _ = writeln!(given, r#"(export "{core}" (func ${core}))"#);
         }
+        for (core, kind) in &self.lowered {
+            let _ = writeln!(imported, r#"(import "host" "{core}" (func ${core} {kind}))"#);
+            let _ = writeln!(given, r#"(export "{core}" (func ${core}))"#);
+        }
         let (version, interface, component, realloc) = (self.version, self.interface, &self.component, &self.realloc);
         let data = texts.data();
         let (at, length) = descriptor;

@@ -21,6 +21,8 @@ pub struct Guest {
     realloc: String,
     /// Imports and instances, at the component's level.
     component: String,
+    /// Core functions of the component's level that the core module has too, with their types.
+    lowered: Vec<(&'static str, &'static str)>,
     version: &'static str,
     interface: &'static str,
 }
@@ -37,6 +39,7 @@ impl Guest {
             items: String::new(),
             realloc: "(call $bump (local.get 2) (local.get 3))".to_owned(),
             component: String::new(),
+            lowered: Vec::new(),
             version: "0.1.0",
             interface: "credentials-broker:provider/provider",
         };
@@ -113,6 +116,12 @@ impl Guest {
     /// More at the component's level. An import that the core module shall have is named by [`Guest::lowered`].
     pub fn beside(mut self, text: &str) -> Self {
         self.component.push_str(text);
+        self
+    }
+
+    /// Hands a core function that stands beside to the core module, under the same name.
+    pub fn lowered(mut self, name: &'static str, kind: &'static str) -> Self {
+        self.lowered.push((name, kind));
         self
     }
 

@@ -174,15 +174,19 @@ async fn no_byte_of_a_secret_comes_back_to_a_component_that_asks_for_everything(
     }
     assert_unseen("the notes of its tokens", notes.as_bytes(), canaries());
 
+    let failure = said(bench.exchange("read-and-fail").await);
+    assert!(failure.contains("observed"), "{failure}");
+    assert_unseen("its failure", failure.as_bytes(), canaries());
+
+    let logged = || log.0.lock().unwrap().clone();
+    assert!(String::from_utf8_lossy(&logged()).contains("status=200"), "it logged what it saw");
+    assert_unseen("the log", &logged(), canaries());
+
     let refreshed = bench.observer.refresh(&bench.context("read"), Secret::from(GRANTED), &[], &[]).await.unwrap().unwrap();
     let notes = format!("{:?}", refreshed.facts);
     assert!(notes.contains("lent=refresh"), "{notes}");
     // a verifier of a login long past is nothing that this call knows
     assert_unseen("the notes of its refresh", notes.as_bytes(), canaries().iter().filter(|canary| **canary != VERIFIER));
-
-    let failure = said(bench.exchange("read-and-fail").await);
-    assert!(failure.contains("observed"), "{failure}");
-    assert_unseen("its failure", failure.as_bytes(), canaries());
 
     let (pairs, _) = bench.observer.resolve(&bench.context("read")).await.unwrap();
     let pairs = format!("{pairs:?}");
@@ -194,9 +198,7 @@ async fn no_byte_of_a_secret_comes_back_to_a_component_that_asks_for_everything(
     let extra = bench.observer.authorization(&bench.context("read"), &["openid".to_owned()]).await.unwrap();
     assert_unseen("its parameters", format!("{extra:?}").as_bytes(), [CLIENT_SECRET, KEY]);
 
-    let log = log.0.lock().unwrap().clone();
-    assert!(String::from_utf8_lossy(&log).contains("status=200"), "it logged what it saw");
-    assert_unseen("the log", &log, canaries());
+    assert_unseen("the log", &logged(), [CLIENT_SECRET, KEY]);
 }
 
 #[tokio::test]

@@ -24,7 +24,6 @@ pub struct Guest {
     /// Core functions of the component's level that the core module has too, with their types.
     lowered: Vec<(&'static str, &'static str)>,
     version: &'static str,
-    interface: &'static str,
 }
 
 impl Guest {
@@ -41,7 +40,6 @@ impl Guest {
             component: String::new(),
             lowered: Vec::new(),
             version: "0.1.0",
-            interface: "credentials-broker:provider/provider",
         };
         guest.describing(&descriptor(name)).signs_in()
     }
@@ -128,12 +126,6 @@ impl Guest {
     /// For another version of the contract.
     pub fn version(mut self, version: &'static str) -> Self {
         self.version = version;
-        self
-    }
-
-    /// Exports its functions as another interface.
-    pub fn exported_as(mut self, interface: &'static str) -> Self {
-        self.interface = interface;
         self
     }
 

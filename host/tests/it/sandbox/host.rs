@@ -1,6 +1,7 @@
 //! Floods of calls, requests, texts and results.
 
 use std::io::Write;
+use std::sync::Mutex;
 
 use super::*;
 

@@ -103,29 +103,35 @@ pub async fn load(path: &Path, bytes: Vec<u8>, sha256: String, sandbox: &Sandbox
     Ok(DropIn { descriptor: Arc::new(descriptor), sha256, path: path.to_owned(), prepared })
 }
 
-/// Whether a drop-in may be called what it calls itself, and read the variables it names.
+/// Whether a drop-in may be called what it calls itself, and read the variables it names, beside the `others`.
 ///
 /// # Errors
 /// `component_rejected`.
-pub fn check_claims(drop_in: &DropIn, taken: impl Fn(&str) -> bool) -> Result<()> {
+pub fn check_claims(drop_in: &DropIn, others: &[&Descriptor]) -> Result<()> {
     let descriptor = &drop_in.descriptor;
     let rejected = |reason: String, hint: String| {
         Error::new(Code::ComponentRejected, format!("{}: {reason}.", drop_in.path.display()), hint)
     };
-    for name in std::iter::once(&descriptor.name).chain(&descriptor.aliases) {
-        if taken(name) {
-            return Err(rejected(
-                format!("it calls itself {name}, a name that another provider has"),
-                "Ask its author for a component with a name of its own.".to_owned(),
-            ));
-        }
+    let taken: Vec<&str> = others.iter().flat_map(|other| names(other)).collect();
+    if let Some(name) = names(descriptor).find(|name| taken.contains(name)) {
+        return Err(rejected(
+            format!("it calls itself {name}, a name that another provider has"),
+            format!(
+                "Ask its author for a component with a name of its own. Of two drop-ins with one name neither is used, unless the operator says which is meant: [providers.{}] component = \"FILE\" in broker.toml.",
+                descriptor.name
+            ),
+        ));
     }
-    let prefix = format!("{}_", descriptor.name.to_ascii_uppercase().replace('-', "_"));
+    let own = prefix(&descriptor.name);
     for variable in descriptor.settings.iter().flat_map(|setting| &setting.env) {
+        // `github-client` has a prefix of its own, and GITHUB_CLIENT_SECRET begins with it.
+        let of_another = taken.iter().any(|name| variable.starts_with(&prefix(name)));
         let brokers_own = variable == "JWT_SECRET" || variable.starts_with("MCP_CREDENTIALS_BROKER_");
-        if brokers_own || !variable.starts_with(&prefix) {
+        if brokers_own || of_another || !variable.starts_with(&own) {
             return Err(rejected(
-                format!("it wants to read the variable {variable}, which does not begin with {prefix} or is the broker's own"),
+                format!(
+                    "it wants to read the variable {variable}, which does not begin with {own}, or is the broker's own or another provider's"
+                ),
                 format!(
                     "A drop-in reads variables of its own prefix only. Set the value in [providers.{}] of broker.toml instead.",
                     descriptor.name
@@ -134,6 +140,15 @@ pub fn check_claims(drop_in: &DropIn, taken: impl Fn(&str) -> bool) -> Result<()
         }
     }
     Ok(())
+}
+
+fn names(descriptor: &Descriptor) -> impl Iterator<Item = &str> {
+    std::iter::once(&descriptor.name).chain(&descriptor.aliases).map(String::as_str)
+}
+
+/// How a provider's environment variables begin.
+fn prefix(name: &str) -> String {
+    format!("{}_", name.to_ascii_uppercase().replace('-', "_"))
 }
 
 fn hex(bytes: &[u8]) -> String {

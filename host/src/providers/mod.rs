@@ -9,9 +9,9 @@ pub mod settings;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 use crate::config::{self, Config};
 use crate::descriptor::Descriptor;
@@ -20,6 +20,9 @@ use crate::error::{Code, Error, Result, foreign};
 use crate::sandbox::{Prepared, Sandbox};
 use dropin::DropIn;
 
+/// The most component files: each is read whenever providers are listed.
+const MAX_DROP_INS: usize = 64;
+
 /// All providers of this process.
 pub struct Providers {
     sandbox: OnceCell<Sandbox>,
@@ -27,8 +30,8 @@ pub struct Providers {
     operator: BTreeMap<String, config::Provider>,
     folders: Vec<PathBuf>,
     embedded: Vec<Arc<Provider>>,
-    /// Drop-ins by path and digest: unchanged bytes are not compiled again, and their settings stay.
-    known: Mutex<BTreeMap<(PathBuf, String), Arc<Provider>>>,
+    /// Drop-ins by path and digest, and why not where one cannot be used: unchanged bytes are compiled once.
+    known: Mutex<BTreeMap<(PathBuf, String), Result<DropIn>>>,
 }
 
 /// One provider: its descriptor, its component, and what the operator set.
@@ -117,13 +120,59 @@ impl Providers {
     /// Every provider there is now. Folders are read anew, so a file dropped in is there without a restart.
     pub async fn list(&self) -> Listing {
         let mut listing = Listing { providers: self.embedded.clone(), rejected: Vec::new() };
-        for path in self.files(&mut listing.rejected) {
-            match self.drop_in(&path, &listing.providers).await {
-                Ok(provider) => listing.providers.push(provider),
+        let found = self.found(&mut listing.rejected).await;
+        for (index, drop_in) in found.iter().enumerate() {
+            // Nothing tells which of two files that claim one name was there first: neither gets the settings of that
+            // name, unless the operator named one of them.
+            let rivals = found
+                .iter()
+                .enumerate()
+                .filter(|(other, rival)| *other != index && (self.is_named(rival) || !self.is_named(drop_in)));
+            let embedded = self.embedded.iter().map(|provider| &*provider.descriptor);
+            let others: Vec<&Descriptor> = embedded.chain(rivals.map(|(_, rival)| &*rival.descriptor)).collect();
+            match dropin::check_claims(drop_in, &others).and_then(|()| self.adopt(drop_in.clone())) {
+                Ok(provider) => listing.providers.push(Arc::new(provider)),
                 Err(error) => listing.rejected.push(error),
             }
         }
         listing
+    }
+
+    /// Whether the operator named this very file for the name that it has.
+    fn is_named(&self, drop_in: &DropIn) -> bool {
+        let operator = self.operator.get(&drop_in.descriptor.name);
+        operator.is_some_and(|operator| operator.component.as_ref() == Some(&drop_in.path))
+    }
+
+    /// The drop-ins that can be used. One caller at a time: a file that is slow to compile is not compiled twice.
+    async fn found(&self, rejected: &mut Vec<Error>) -> Vec<DropIn> {
+        let mut known = self.known.lock().await;
+        let (mut found, mut seen) = (Vec::new(), Vec::new());
+        for path in self.files(rejected) {
+            let (bytes, digest) = match read(&path).await {
+                Ok(read) => read,
+                Err(error) => {
+                    rejected.push(error);
+                    continue;
+                }
+            };
+            let key = (path, digest);
+            if !known.contains_key(&key) {
+                let loaded = match self.sandbox().await {
+                    Ok(sandbox) => dropin::load(&key.0, bytes, key.1.clone(), sandbox).await,
+                    Err(error) => Err(error),
+                };
+                known.insert(key.clone(), loaded);
+            }
+            match known.get(&key) {
+                Some(Ok(drop_in)) => found.push(drop_in.clone()),
+                Some(Err(error)) => rejected.push(error.clone()),
+                None => {}
+            }
+            seen.push(key);
+        }
+        known.retain(|key, _| seen.contains(key));
+        found
     }
 
     fn files(&self, rejected: &mut Vec<Error>) -> Vec<PathBuf> {
@@ -134,21 +183,15 @@ impl Providers {
                 Err(error) => rejected.push(error),
             }
         }
-        files
-    }
-
-    async fn drop_in(&self, path: &std::path::Path, others: &[Arc<Provider>]) -> Result<Arc<Provider>> {
-        let (bytes, digest) = dropin::read(path)?;
-        let key = (path.to_owned(), digest.clone());
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        if let Some(provider) = known {
-            return Ok(provider);
+        if files.len() > MAX_DROP_INS {
+            rejected.push(Error::new(
+                Code::Limit,
+                format!("There are {} component files; only {MAX_DROP_INS} are looked at.", files.len()),
+                "Take those that are not needed out of the folders of plugins.",
+            ));
+            files.truncate(MAX_DROP_INS);
         }
-        let drop_in = dropin::load(path, bytes, digest, self.sandbox().await?).await?;
-        dropin::check_claims(&drop_in, |name| others.iter().any(|other| other.answers_to(name)))?;
-        let provider = Arc::new(self.adopt(drop_in)?);
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&provider));
-        Ok(provider)
+        files
     }
 
     fn adopt(&self, drop_in: DropIn) -> Result<Provider> {
@@ -197,6 +240,13 @@ impl Providers {
         };
         provider.prepared.get_or_try_init(compile).await
     }
+}
+
+/// Reads a component where that may block.
+async fn read(path: &std::path::Path) -> Result<(Vec<u8>, String)> {
+    let path = path.to_owned();
+    let read = tokio::task::spawn_blocking(move || dropin::read(&path)).await;
+    read.map_err(|_| Error::new(Code::Internal, "A component could not be read.", "Try again."))?
 }
 
 /// A misspelt `[providers.NAME]` is an error, unless a folder may hold a component of that name.

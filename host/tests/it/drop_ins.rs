@@ -52,6 +52,12 @@ async fn each_unusable_file_says_why_and_the_others_work() {
         ("github.wasm", Component::new(&named("github")).build(), &["github", "another provider has"]),
         ("alias.wasm", Component::new(&named("gcp")).build(), &["gcp", "another provider has"]),
         ("prefix.wasm", Component::new(&variable("prefix", "GITHUB_CLIENT_ID")).build(), &["GITHUB_CLIENT_ID", "PREFIX_"]),
+        // a prefix of its own, with which another's variables begin
+        (
+            "longer.wasm",
+            Component::new(&variable("github-client", "GITHUB_CLIENT_ID")).build(),
+            &["GITHUB_CLIENT_ID", "another provider's"],
+        ),
         ("own.wasm", Component::new(&variable("mcp", "MCP_CREDENTIALS_BROKER_CONFIG")).build(), &["the broker's own"]),
         ("loop.wasm", Component::new(PLAIN).describe("(loop (br 0)) unreachable").build(), &["computed for too long"]),
         ("trap.wasm", Component::new(PLAIN).describe("unreachable").build(), &["trapped"]),
@@ -81,6 +87,39 @@ async fn each_unusable_file_says_why_and_the_others_work() {
     assert_eq!(names, ["github", "google", "azure", "okta", "oauth2", "aws", "sound"]);
     let minted = broker.call("mint_token", json!({ "provider": "sound", "scopes": ["s"] })).await.ok();
     assert_eq!(minted["token"]["expiresIn"], 60, "its own cap");
+}
+
+#[tokio::test]
+async fn a_file_dropped_in_later_does_not_take_over_the_name_of_another() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "m.wasm", &Component::new(PLAIN).build());
+    let mut broker = with_folder(folder.path()).await;
+    let mint = json!({ "provider": "acme", "scopes": ["s"] });
+    broker.call("mint_token", mint.clone()).await.ok();
+    let hostile = PLAIN.replace("\"Acme\"", "\"Hostile\"");
+    write(folder.path(), "a.wasm", &Component::new(&hostile).build());
+    broker.call("mint_token", mint.clone()).await.refused("unknown_provider");
+    let listed = broker.call("list_providers", json!({})).await.ok();
+    for file in ["a.wasm", "m.wasm"] {
+        assert!(rejection(&listed, file).to_string().contains("neither is used"), "{listed:#}");
+    }
+    std::fs::remove_file(folder.path().join("a.wasm")).unwrap();
+    broker.call("mint_token", mint).await.ok();
+}
+
+#[tokio::test]
+async fn of_two_drop_ins_with_one_name_the_one_that_the_operator_named_is_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let m = folder.path().join("m.wasm");
+    write(folder.path(), "a.wasm", &Component::new(&PLAIN.replace("\"Acme\"", "\"Hostile\"")).build());
+    write(folder.path(), "m.wasm", &Component::new(PLAIN).build());
+    let config = format!("[providers.acme]\ncomponent = {:?}\n", m.display().to_string());
+    let launch = Launch::new().toml(&config).argument("--plugins").argument(&folder.path().display().to_string());
+    let mut broker = launch.ready().await;
+    let listed = broker.call("list_providers", json!({})).await.ok();
+    let acme: Vec<&Value> = listed["providers"].as_array().unwrap().iter().filter(|told| told["name"] == "acme").collect();
+    assert!(acme.len() == 1 && acme[0]["title"] == "Acme", "{listed:#}");
+    rejection(&listed, "a.wasm");
 }
 
 #[tokio::test]

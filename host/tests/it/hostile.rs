@@ -112,3 +112,25 @@ async fn a_lent_handle_cannot_be_used_after_it_was_let_go_nor_handed_back_as_tok
         assert!(fault.code() == Code::ComponentFault && !fault.to_string().contains("canary"), "{fault}");
     }
 }
+
+#[tokio::test]
+async fn describe_sees_neither_the_time_nor_chance() {
+    // What the clock and chance say becomes the descriptor, as text.
+    let letters =
+        |number: &str| format!("(i64.add (i64.and {number} (i64.const 0x0f0f0f0f0f0f0f0f)) (i64.const 0x4141414141414141))");
+    let component = Component::new(PLAIN).with_wasi().describe(&format!(
+        "(call $now (i32.const 2048))
+         (i64.store (i32.const 3072) {})
+         (i64.store (i32.const 3080) {})
+         (i64.store (i32.const 3088) {})
+         (i32.store (i32.const 8) (i32.const 3072)) (i32.store (i32.const 12) (i32.const 24)) i32.const 8",
+        letters("(i64.load (i32.const 2048))"),
+        letters("(i64.load32_u (i32.const 2056))"),
+        letters("(call $random)")
+    ));
+    let prepared = Sandbox::new(None).unwrap().prepare(component.build()).await.unwrap();
+    let first = prepared.describe().await.unwrap();
+    assert_eq!(first.len(), 24, "seconds, nanoseconds, random number");
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(prepared.describe().await.unwrap(), first, "a table that was looked at is the one that is used");
+}

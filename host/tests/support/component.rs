@@ -19,7 +19,18 @@ pub struct Component {
     exchange: String,
     more: String,
     descriptor: String,
+    wasi: bool,
 }
+
+/// The part of WASI that knows the time and chance.
+const WASI: [&str; 3] = [
+    "package wasi:clocks@0.2.0; interface wall-clock { record datetime { seconds: u64, nanoseconds: u32 } now: func() -> datetime; }",
+    "package wasi:random@0.2.0; interface random { get-random-u64: func() -> u64; }",
+    "package test:worlds@0.0.0; world with-wasi { include credentials-broker:provider/component@0.1.0; import wasi:clocks/wall-clock@0.2.0; import wasi:random/random@0.2.0; }",
+];
+const WASI_IMPORTS: &str = r#"
+    (import "wasi:clocks/wall-clock@0.2.0" "now" (func $now (param i32)))
+    (import "wasi:random/random@0.2.0" "get-random-u64" (func $random (result i64)))"#;
 
 impl Component {
     /// One that describes itself and does nothing else.
@@ -31,7 +42,14 @@ impl Component {
             exchange: nothing,
             more: String::new(),
             descriptor: descriptor.to_owned(),
+            wasi: false,
         }
+    }
+
+    /// Imports `$now` and `$random` from WASI too.
+    pub fn with_wasi(mut self) -> Self {
+        self.wasi = true;
+        self
     }
 
     /// Instructions for `describe`, which leave the address of (pointer, length) on the stack.
@@ -60,7 +78,8 @@ impl Component {
 
     /// The component's bytes.
     pub fn build(&self) -> Vec<u8> {
-        let Self { describe, resolve, exchange, more, descriptor } = self;
+        let Self { describe, resolve, exchange, more, descriptor, wasi } = self;
+        let imports = if *wasi { WASI_IMPORTS } else { "" };
         let data: String = descriptor.bytes().map(|byte| format!("\\{byte:02x}")).collect();
         let length: String =
             u32::try_from(descriptor.len()).unwrap().to_le_bytes().iter().map(|byte| format!("\\{byte:02x}")).collect();
@@ -69,6 +88,7 @@ impl Component {
                 (import "{HOST}" "log" (func $log (param i32 i32 i32 i32)))
                 (import "{HOST}" "[resource-drop]secret" (func $drop_secret (param i32)))
                 (import "{HOST}" "[method]secret.kind" (func $kind (param i32 i32)))
+                {imports}
                 (memory (export "memory") 17)
                 (table $table 1 funcref)
                 (global $free (mut i32) (i32.const 1048576))
@@ -84,7 +104,13 @@ impl Component {
         let mut module = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}"));
         let mut contract = Resolve::default();
         let (package, _) = contract.push_dir(place::repository("wit")).expect("the contract parses");
-        let world = contract.select_world(&[package], Some("component")).expect("the world component");
+        let (package, name) = if *wasi {
+            let ids = WASI.map(|text| contract.push_str("test.wit", text).expect("WASI parses"));
+            (ids[2], "with-wasi")
+        } else {
+            (package, "component")
+        };
+        let world = contract.select_world(&[package], Some(name)).expect("the world");
         embed_component_metadata(&mut module, &contract, world, StringEncoding::UTF8).expect("metadata");
         ComponentEncoder::default().module(&module).expect("a module").encode().expect("a component")
     }

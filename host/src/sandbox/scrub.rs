@@ -16,29 +16,47 @@ use crate::secret::Secret;
 /// The shortest value that is searched for.
 const MIN: usize = 8;
 
+/// The most secrets of one call. Nothing interrupts the search, so whoever answers must not decide how long it takes.
+const MAX_SECRETS: usize = 256;
+
 /// The secrets of one call, in every form that is searched for.
 #[derive(Default)]
 pub(super) struct Scrubber {
+    secrets: usize,
     forms: Vec<Zeroizing<String>>,
+    /// Hexadecimal, which is written in either case.
+    hex: Vec<Zeroizing<String>>,
 }
 
 impl Scrubber {
+    /// Takes a secret in. What the broker lends comes first and is few; later ones were learnt from the answer already.
     pub(super) fn add(&mut self, secret: &Secret) {
-        self.add_text(secret.expose());
+        let _ = self.add_text(secret.expose());
     }
 
-    pub(super) fn add_text(&mut self, text: &str) {
+    /// Takes a text in; false where there is no room for more.
+    #[must_use]
+    pub(super) fn add_text(&mut self, text: &str) -> bool {
         if text.len() < MIN || self.forms.iter().any(|form| form.as_str() == text) {
-            return;
+            return true;
         }
-        let mut add = |form: String| self.forms.push(Zeroizing::new(form));
+        if self.secrets == MAX_SECRETS {
+            return false;
+        }
+        self.secrets += 1;
+        self.hex.push(Zeroizing::new(text.bytes().fold(String::with_capacity(2 * text.len()), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })));
+        let mut add = |form: String| {
+            let form = Zeroizing::new(form);
+            if !self.forms.contains(&form) {
+                self.forms.push(form);
+            }
+        };
         add(text.to_owned());
         add(utf8_percent_encode(text, NON_ALPHANUMERIC).to_string());
         add(form_urlencoded::byte_serialize(text.as_bytes()).collect());
-        add(text.bytes().fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        }));
         // Basic authentication form-encodes before it goes to base64 (RFC 6749 section 2.3.1), but for `basic-raw`.
         let encoded = Zeroizing::new(form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>());
         for text in [text, encoded.as_str()] {
@@ -56,16 +74,17 @@ impl Scrubber {
                 }
             }
         }
+        true
     }
 
     /// Whether the text contains one of the secrets.
     pub(super) fn finds(&self, text: &str) -> bool {
-        text.len() >= MIN && (self.forms.iter().any(|form| text.contains(form.as_str())) || self.finds_lower_hex(text))
+        text.len() >= MIN && (self.forms.iter().any(|form| text.contains(form.as_str())) || self.finds_hex(text))
     }
 
-    fn finds_lower_hex(&self, text: &str) -> bool {
+    fn finds_hex(&self, text: &str) -> bool {
         let lower = Zeroizing::new(text.to_ascii_lowercase());
-        lower.as_str() != text && self.forms.iter().any(|form| lower.contains(form.as_str()))
+        self.hex.iter().any(|form| lower.contains(form.as_str()))
     }
 }
 

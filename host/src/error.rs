@@ -156,18 +156,20 @@ pub fn foreign(text: &str) -> String {
         }
         out.push(match character {
             '"' => '\'',
-            c if c.is_control() => ' ',
-            // bidirectional overrides and isolates, zero-width characters, byte order mark, language tags
-            '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{2069}'
-            | '\u{feff}'
-            | '\u{e0000}'..='\u{e007f}' => ' ',
+            c if is_deceptive(c) => ' ',
             c => c,
         });
     }
     out.push('"');
     out
+}
+
+/// Whether a character makes a terminal or a reader show something else than what is there: control characters,
+/// bidirectional overrides and isolates, zero-width characters, the byte order mark, language tags.
+#[must_use]
+pub fn is_deceptive(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

@@ -127,6 +127,9 @@ pub fn check_extra(descriptor: &Descriptor, pairs: Vec<(String, String)>) -> Res
             }
         } else if RESERVED.contains(&name.to_ascii_lowercase().as_str()) {
             return Err(overreach(format!("wants to set the parameter {}, which is the broker's", foreign(&name))));
+        } else if !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')) {
+            // Some servers read `redirect.uri` and `state[]` as names that are the broker's.
+            return Err(overreach(format!("wants to set the parameter {}, which is no plain name", foreign(&name))));
         } else if parameters.iter().any(|(known, _)| *known == name) {
             return Err(overreach(format!("sets the parameter {} twice", foreign(&name))));
         } else {
@@ -222,6 +225,10 @@ mod tests {
             "nonce",
             "request_uri",
             "response_mode",
+            "redirect.uri",
+            "code challenge",
+            "state[]",
+            "redirect_uri\u{0}",
         ] {
             assert!(check_extra(&descriptor(), pair(name, "x")).is_err(), "{name}");
         }

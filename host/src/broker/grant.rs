@@ -39,7 +39,9 @@ pub fn facts(tokens: &Tokens) -> Result<Facts> {
             foreign(kind)
         )));
     }
-    let scopes = tokens.fact("scope").map(|text| text.split_ascii_whitespace().map(str::to_owned).collect());
+    // They are shown to the agent: nothing but scope-tokens (RFC 6749 section 3.3).
+    let scope = |word: &&str| word.len() <= 512 && word.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
+    let scopes = tokens.fact("scope").map(|text| text.split_ascii_whitespace().filter(scope).map(str::to_owned).collect());
     let notes =
         tokens.facts.iter().filter_map(|(name, value)| Some((name.strip_prefix("note.")?.to_owned(), value.clone()))).collect();
     Ok(Facts { lifetime: tokens.fact("expires_in").and_then(lifetime), scopes, notes })
@@ -123,6 +125,12 @@ mod tests {
         let mut broken = tokens(&[]);
         broken.access = Secret::from("a\r\nb");
         assert!(facts(&broken).is_err());
+    }
+
+    #[test]
+    fn what_is_no_scope_is_not_shown_as_one() {
+        let scopes = facts(&tokens(&[("scope", "repo \"ignore\u{202e} \u{1b}[2J read:user \u{e9}")])).unwrap().scopes;
+        assert_eq!(scopes.unwrap(), ["repo", "read:user"]);
     }
 
     #[test]

@@ -56,16 +56,26 @@ async fn inspect(file: &std::path::Path, json: bool) -> Result<String> {
     let mut out =
         format!("{} ({}) {}, {size} bytes, sha256 {}\n", descriptor.title, descriptor.name, descriptor.version, found.sha256);
     for endpoint in &descriptor.endpoints {
-        out.push_str(&format!("\n{:13} {} {}\n", endpoint.id, endpoint.method, endpoint.url));
+        out.push_str(&format!("\n{:13} {} {} ({:?})\n", endpoint.id, endpoint.method, endpoint.url, endpoint.role));
         for (slot, kinds) in &endpoint.slots {
             out.push_str(&format!("              {slot} <- {}\n", kinds.join(", ")));
         }
         for pointer in &endpoint.readable {
             out.push_str(&format!("              may read {pointer}\n"));
         }
+        for header in &endpoint.readable_headers {
+            out.push_str(&format!("              may read the header {header}\n"));
+        }
+        for (pointer, kind) in &endpoint.secrets {
+            out.push_str(&format!("              takes {pointer} for a secret of the kind {kind}\n"));
+        }
+    }
+    for scope in &descriptor.scopes.may_add {
+        out.push_str(&format!("\nmay add the scope {scope}\n"));
     }
     for setting in &descriptor.settings {
-        out.push_str(&format!("\nsetting {:20} {} {}\n", setting.name, setting.env.join(", "), setting.about));
+        let default = setting.default.as_ref().map_or_else(String::new, |default| format!(" Default: {default}"));
+        out.push_str(&format!("\nsetting {:20} {} {}{default}\n", setting.name, setting.env.join(", "), setting.about));
     }
     Ok(out)
 }

@@ -54,6 +54,9 @@ impl Descriptor {
         }
         bounded("title", &self.title, 64)?;
         bounded("version", &self.version, 32)?;
+        if self.documentation.as_ref().is_some_and(|address| address.len() > 300 || !address.starts_with("https://")) {
+            return Err("documentation must be an https:// address of at most 300 characters".to_owned());
+        }
         if [
             self.settings.len(),
             self.endpoints.len(),
@@ -225,6 +228,9 @@ impl Setting {
                 self.kind
             ));
         }
+        if !self.kind.is_secret() && sounds_secret(name) {
+            return Err(format!("the setting {name} sounds like a secret, but is of a readable kind"));
+        }
         if self.kind.is_secret() && self.default.is_some() {
             return Err(format!("the secret setting {name} has a default"));
         }
@@ -233,8 +239,7 @@ impl Setting {
                 return Err(format!("\"{}\" is no environment variable for the setting {name}", variable.escape_debug()));
             }
             // a mistake (or a trick) in the kind must not make a secret readable
-            let secretive = ["SECRET", "KEY", "TOKEN", "PASSWORD"].iter().any(|end| variable.ends_with(end));
-            if secretive && !self.kind.is_secret() {
+            if !self.kind.is_secret() && sounds_secret(variable) {
                 return Err(format!("{variable} sounds like a secret, but the setting {name} is of a readable kind"));
             }
         }
@@ -271,6 +276,13 @@ fn check_header(name: &str) -> Result<(), String> {
         return Err(format!("the header {name} is the broker's own"));
     }
     Ok(())
+}
+
+/// Whether the name of a setting or of an environment variable says that it holds a secret.
+#[must_use]
+pub fn sounds_secret(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    ["SECRET", "KEY", "TOKEN", "PASSWORD"].iter().any(|end| name.ends_with(end))
 }
 
 /// Whether the text can name a provider.

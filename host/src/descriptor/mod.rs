@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use check::is_host;
+pub use check::{is_host, sounds_secret};
 
 /// A provider's descriptor, as `describe` returns it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -235,6 +235,11 @@ impl Descriptor {
         }
         let descriptor: Self = serde_json::from_str(json)
             .map_err(|error| format!("the descriptor is not as descriptor.schema.json says: {error}"))?;
+        // The operator reads this on a terminal, to decide whether to trust it.
+        let deceptive = serde_json::to_value(&descriptor).is_ok_and(|document| holds_deceptive_text(&document));
+        if deceptive {
+            return Err("the descriptor has control or direction-changing characters in a text".to_owned());
+        }
         descriptor.check()?;
         Ok(descriptor)
     }
@@ -261,6 +266,17 @@ impl Descriptor {
     #[must_use]
     pub fn can_log_in(&self) -> bool {
         self.grants.iter().any(|grant| grant == "authorization_code")
+    }
+}
+
+fn holds_deceptive_text(value: &serde_json::Value) -> bool {
+    use serde_json::Value;
+    let bad = |text: &str| text.chars().any(crate::error::is_deceptive);
+    match value {
+        Value::String(text) => bad(text),
+        Value::Array(items) => items.iter().any(holds_deceptive_text),
+        Value::Object(members) => members.iter().any(|(name, member)| bad(name) || holds_deceptive_text(member)),
+        _ => false,
     }
 }
 

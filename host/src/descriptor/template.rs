@@ -85,14 +85,16 @@ impl Template {
 
     fn check(&self) -> Result<(), String> {
         let text = &self.text;
-        if text.contains(['\\', '#', '@', ' ']) || text.contains("..") || !text.is_ascii() {
+        // Not graphic: a tab or a line break too, which the URL parser leaves out without a word.
+        if text.contains(['\\', '#', '@']) || text.contains("..") || !text.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(format!("the template {text} has a character that no endpoint needs"));
         }
         match self.parts.as_slice() {
             [Part::Place { space: Space::Resolved, .. }] => return Ok(()),
             [Part::Place { space: Space::Origin | Space::Setting, .. }, Part::Text(next), ..] if next.starts_with('/') => {}
             [Part::Place { space: Space::Setting, .. }] => {}
-            [Part::Text(start), ..] if start.starts_with("https://") => {}
+            // With a third slash the URL parser would take what comes next for the host.
+            [Part::Text(start), ..] if start.strip_prefix("https://").is_some_and(|rest| !rest.starts_with('/')) => {}
             _ => return Err(format!("the template {text} must begin with https://, {{SETTING}}/ or {{SETTING.origin}}/")),
         }
         let mut in_authority = matches!(self.parts.first(), Some(Part::Text(_)));
@@ -369,8 +371,35 @@ mod tests {
             "https://{domain",
             "{issuer}evil.example/",
             "https://{what.ever}/",
+            "https:///{argument.host}/token",
+            "https://\t/{argument.host}/token",
+            "https://a.example/\u{1b}[2K",
         ] {
             assert!(Template::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn no_text_before_an_argument_makes_a_host_of_it() {
+        struct Evil;
+        impl Values for Evil {
+            fn setting(&self, _: &str) -> Option<&str> {
+                None
+            }
+            fn resolved(&self, _: &str) -> Option<&str> {
+                None
+            }
+            fn argument(&self, _: &str) -> Option<&str> {
+                Some("evil.example")
+            }
+        }
+        let characters: Vec<String> = (0..=0x7f_u8).map(|byte| char::from(byte).to_string()).chain([String::new()]).collect();
+        for (one, other) in characters.iter().flat_map(|one| characters.iter().map(move |other| (one, other))) {
+            for text in [format!("https://{one}{other}/{{argument.x}}/"), format!("https:{one}{other}{{argument.x}}/")] {
+                let Ok(template) = Template::parse(&text) else { continue };
+                let host = template.fill(&Evil).ok().and_then(|url| url.host_str().map(str::to_owned));
+                assert!(host.as_deref().is_none_or(|host| !host.contains("evil")), "{text:?} leads to {host:?}");
+            }
         }
     }
 

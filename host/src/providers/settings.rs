@@ -2,7 +2,7 @@
 
 use crate::config::{self, Elsewhere, Source};
 use crate::descriptor::settings::Settings;
-use crate::descriptor::{Descriptor, Setting};
+use crate::descriptor::{Descriptor, Setting, SettingKind, sounds_secret};
 use crate::error::{Code, Error, Result};
 use crate::secret::Secret;
 
@@ -65,6 +65,20 @@ pub fn read(descriptor: &Descriptor, operator: &config::Provider) -> Result<Sett
     }
     let mut settings = Settings::default();
     for setting in &descriptor.settings {
+        if let Some(source) = operator.settings.get(&setting.name)
+            && !setting.kind.is_secret()
+            && setting.kind != SettingKind::ClientId
+            && is_place_for_secrets(source)
+        {
+            return Err(Error::new(
+                Code::InvalidConfiguration,
+                format!(
+                    "[providers.{}] {}: its component can read this setting, and the value comes from a place for secrets.",
+                    descriptor.name, setting.name
+                ),
+                "If it is no secret, write it as text. If it is one, the component must declare it as one: ask its author.",
+            ));
+        }
         let value = match operator.settings.get(&setting.name) {
             Some(source) => Some(config::source::read(source).map_err(|error| {
                 let hint = error.hint().to_owned();
@@ -83,6 +97,16 @@ pub fn read(descriptor: &Descriptor, operator: &config::Provider) -> Result<Sett
         }
     }
     Ok(settings)
+}
+
+/// What comes from there is taken for a secret, whatever a component calls it: else one could have a key read out to it
+/// under the name of a plain setting.
+fn is_place_for_secrets(source: &Source) -> bool {
+    match source {
+        Source::Text(_) => false,
+        Source::Elsewhere(Elsewhere::Env(variable)) => sounds_secret(variable),
+        Source::Elsewhere(Elsewhere::File(_) | Elsewhere::Command(_) | Elsewhere::Secret(_)) => true,
+    }
 }
 
 fn not_configured(descriptor: &Descriptor, missing: &Missing) -> Error {
@@ -118,4 +142,40 @@ pub fn check_names(descriptor: &Descriptor, operator: &config::Provider) -> Resu
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read_with(kind: &str, source: Source) -> Result<Settings> {
+        let descriptor = Descriptor::parse(
+            &json!({
+                "name": "acme", "title": "Acme", "version": "1", "ttl": { "default": 1, "maximum": 1 },
+                "settings": [{ "name": if kind == "client-id" { "client_id" } else { "realm" }, "kind": kind, "about": "x" }]
+            })
+            .to_string(),
+        )
+        .unwrap();
+        let name = descriptor.settings[0].name.clone();
+        read(&descriptor, &config::Provider { settings: [(name, source)].into(), ..config::Provider::default() })
+    }
+
+    #[test]
+    fn a_component_cannot_read_what_the_operator_keeps_in_a_place_for_secrets() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "canary").unwrap();
+        let file = || Source::Elsewhere(Elsewhere::File(file.path().to_owned()));
+        for kind in ["text", "segment", "host"] {
+            let error = read_with(kind, file()).unwrap_err();
+            assert!(error.message().contains("place for secrets") && !error.to_string().contains("canary"), "{error}");
+        }
+        assert_eq!(read_with("key", file()).unwrap().secret("realm").unwrap().expose(), "canary");
+        assert_eq!(read_with("client-id", file()).unwrap().plain("client_id"), Some("canary"));
+        assert_eq!(read_with("text", Source::Text("public".to_owned())).unwrap().plain("realm"), Some("public"));
+        assert!(is_place_for_secrets(&Source::Elsewhere(Elsewhere::Env("GITHUB_CLIENT_SECRET".to_owned()))));
+        assert!(!is_place_for_secrets(&Source::Elsewhere(Elsewhere::Env("ACME_REALM".to_owned()))));
+    }
 }

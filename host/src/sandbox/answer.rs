@@ -64,7 +64,7 @@ impl Answer {
         scrubber: &mut Scrubber,
     ) -> Result<Self, String> {
         let document = parse(headers, body)?;
-        learn(&endpoint, document.value(), &mut String::new(), scrubber);
+        learn(&endpoint, document.value(), scrubber);
         let visible = project(&endpoint, document.value(), &mut String::new(), scrubber);
         let headers = headers
             .iter()
@@ -122,9 +122,7 @@ fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Document, String> {
         Some(b'{' | b'[') => Document::parse(body).map_err(|error| format!("the answer is not sound JSON ({error})")),
         Some(_) => {
             let declared = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-            let form = declared.starts_with("application/x-www-form-urlencoded")
-                || (body.contains(&b'=')
-                    && body.iter().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b'"')));
+            let form = declared.starts_with("application/x-www-form-urlencoded") || looks_form_encoded(body);
             if form {
                 Document::from_form(body).ok_or_else(|| "the form-encoded answer names a member twice".to_owned())
             } else {
@@ -132,6 +130,16 @@ fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Document, String> {
             }
         }
     }
+}
+
+/// Whether a body that is declared as something else is form-encoded all the same. Every name must be a word: a bare
+/// token that ends in `=` would otherwise become the name of a member, and names can be read.
+fn looks_form_encoded(body: &[u8]) -> bool {
+    body.split(|byte| *byte == b'&').all(|pair| {
+        let name = pair.iter().position(|byte| *byte == b'=').and_then(|end| pair.get(..end)).unwrap_or_default();
+        let word = (1..=32).contains(&name.len()) && name.iter().all(|byte| byte.is_ascii_lowercase() || *byte == b'_');
+        word && pair.iter().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b'"'))
+    })
 }
 
 fn kind_at(endpoint: &Endpoint, pointer: &str) -> Kind {
@@ -164,8 +172,8 @@ fn readable(endpoint: &Endpoint, pointer: &str) -> bool {
         })
 }
 
-fn learn(endpoint: &Endpoint, value: &Value, pointer: &mut String, scrubber: &mut Scrubber) {
-    walk(value, pointer, &mut |pointer, text| {
+fn learn(endpoint: &Endpoint, value: &Value, scrubber: &mut Scrubber) {
+    walk(value, &mut String::new(), &mut |pointer, text| {
         if !readable(endpoint, pointer) {
             scrubber.add_text(text);
         }
@@ -286,6 +294,15 @@ mod tests {
                 .unwrap();
         assert_eq!(answer.field("/scope").as_deref(), Some("repo,gist"));
         assert!(answer.secret("/access_token").is_some() && answer.field("/access_token").is_none());
+    }
+
+    #[test]
+    fn a_bare_token_does_not_become_the_name_of_a_member() {
+        for body in ["eyJhbGciOiJub25lIn0.c2VjcmV0cw==", "ZGVhZGJlZWY=", "0123456789abcdef0123456789abcdef=", "deadbeef==&x"] {
+            assert_eq!(answer("token", "text/plain", body).unwrap().body(), "", "{body}");
+        }
+        let quirk = answer("token", "text/plain", "access_token=gho_x&scope=repo").unwrap();
+        assert_eq!(quirk.field("/scope").as_deref(), Some("repo"));
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use url::Url;
 use wasmtime::component::ResourceTable;
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{Deterministic, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
 use super::Limits;
 use super::meter::Meter;
@@ -61,6 +62,7 @@ impl State {
         if let Some(context) = &context {
             context.settings.secrets().for_each(|secret| scrubber.add(secret));
         }
+        let wasi = wasi(context.is_none());
         Self {
             context,
             table,
@@ -75,9 +77,44 @@ impl State {
             kept: 0,
             log_lines: 0,
             ticks: 0,
-            // Empty: no files, no environment, no arguments, no network; what it prints goes nowhere.
-            wasi: WasiCtx::builder().max_random_size(64 * 1024).build(),
+            wasi,
         }
+    }
+}
+
+/// Empty: no files, no environment, no arguments, no network; what it prints goes nowhere. While `describe` runs, the
+/// clocks stand and chance is always the same: what a component says of itself when somebody looks at it, it says for ever.
+fn wasi(describing: bool) -> WasiCtx {
+    let mut wasi = WasiCtx::builder();
+    wasi.max_random_size(64 * 1024);
+    if describing {
+        let chance = || Deterministic::new((0..=250).collect());
+        wasi.wall_clock(Standing).monotonic_clock(Standing);
+        wasi.secure_random(chance()).insecure_random(chance()).insecure_random_seed(0);
+    }
+    wasi.build()
+}
+
+/// A clock that shows the beginning of time.
+struct Standing;
+
+impl HostWallClock for Standing {
+    fn resolution(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    fn now(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+impl HostMonotonicClock for Standing {
+    fn resolution(&self) -> u64 {
+        1
+    }
+
+    fn now(&self) -> u64 {
+        0
     }
 }
 

@@ -254,11 +254,12 @@ impl Providers {
 fn check_provider_names(config: &Config, embedded: &[Arc<Provider>], closed: bool) -> Result<()> {
     for (name, operator) in &config.providers {
         let known = operator.component.is_some() || embedded.iter().any(|provider| provider.answers_to(name));
-        if known || !closed {
-            continue;
-        }
         let names = embedded.iter().map(|provider| provider.descriptor.name.as_str());
         let near = names.max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name))).unwrap_or("oauth2");
+        // a misspelt scope limit is no limit, so what is nearly an embedded name is an error even then
+        if known || (!closed && strsim::jaro(near, name) < 0.9) {
+            continue;
+        }
         return Err(Error::new(
             Code::InvalidConfiguration,
             format!("[providers.{name}] means no embedded provider, and names no component."),
@@ -339,5 +340,24 @@ impl Provider {
     /// `not_configured` or `invalid_configuration`.
     pub fn read_settings(&self) -> Result<Settings> {
         settings::read(&self.descriptor, &self.operator)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_section_is_an_error_even_where_a_folder_may_hold_others() {
+        let new = |name: &str, folders: &[PathBuf]| {
+            let mut config = Config::default();
+            config.providers.insert(name.to_owned(), config::Provider::default());
+            Providers::new(&config, folders, None).err()
+        };
+        let folder = [PathBuf::from("plugins")];
+        assert!(new("githb", &[]).unwrap().hint().contains("[providers.github]"));
+        assert!(new("githb", &folder).unwrap().hint().contains("[providers.github]"));
+        assert!(new("acme", &[]).is_some());
+        assert!(new("acme", &folder).is_none() && new("gcp", &folder).is_none());
     }
 }

@@ -216,27 +216,23 @@ fn the_scan_sees_what_it_looks_for() {
     assert_eq!(rooms, MAY_NAME.iter().map(|(room, _)| (*room).to_owned()).collect());
 }
 
-#[tokio::test]
-async fn embedded_components_are_what_the_lock_says_of_them() {
+/// What they say of themselves is held against the lock in host/tests/plugins.rs, which runs them.
+#[test]
+fn embedded_components_are_the_files_that_the_lock_names() {
     use credentials_broker::descriptor::Descriptor;
     use credentials_broker::providers::embedded;
-    use credentials_broker::sandbox::Sandbox;
 
     let lock = std::fs::read_to_string(place::repository("plugins/plugins.lock")).unwrap();
     let lock: embedded::Lock = toml::from_str(&lock).unwrap();
     assert_eq!(lock.plugins.len(), embedded::all().len());
-    let sandbox = Sandbox::new(Some(&place::target("tmp/compiled"))).unwrap();
     for component in embedded::all() {
         let name = &component.descriptor.name;
         let locked = &lock.plugins[name];
         let digest: String = Sha256::digest(component.component).iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(digest, locked.sha256, "{name}: run `cargo xtask plugins`");
         assert_eq!(component.component.len() as u64, locked.bytes, "{name}");
+        assert_eq!(&Descriptor::parse(&locked.descriptor).unwrap(), component.descriptor.as_ref(), "{name}");
         let file = std::fs::read(place::repository(&format!("plugins/{name}.wasm"))).unwrap();
         assert!(file == component.component, "{name} is embedded as it lies in plugins/");
-        let prepared = sandbox.prepare(component.component).await.unwrap();
-        let said = Descriptor::parse(&prepared.describe().await.unwrap()).unwrap();
-        assert_eq!(&said, component.descriptor.as_ref(), "{name}");
-        assert_eq!(prepared.can_refresh(), said.grants.iter().any(|grant| grant == "refresh_token"), "{name}");
     }
 }

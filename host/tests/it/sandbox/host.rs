@@ -150,6 +150,8 @@ async fn a_result_that_would_be_terabytes_on_the_hosts_side_is_not_read() {
     let bench = Bench::new().await;
     // a million pairs that all are the same megabyte
     fault(bench.load(&pairs(1_000_000, 1 << 20)).await.resolve().await);
+    // nor is one of five megabytes, which nobody needs
+    fault_with(bench.load(&pairs(300, 8_000)).await.resolve().await, "fuel");
     bench.is_unharmed().await;
 }
 

@@ -10,8 +10,8 @@ use url::Url;
 
 use super::issuer::Issuers;
 use crate::descriptor::settings::Settings;
-use crate::descriptor::template::{Template, Values};
-use crate::descriptor::{Descriptor, Role, is_address};
+use crate::descriptor::template::{Template, Values, is_address};
+use crate::descriptor::{Descriptor, Role};
 use crate::error::{Code, Error, Result, foreign};
 
 /// The pinned outcome: what a login and all its refreshes use.

@@ -189,10 +189,6 @@ impl Descriptor {
 
     fn check_template(&self, text: &str) -> Result<(), String> {
         let template = Template::parse(text)?;
-        // Only names of addresses: where such a value comes from is checked when `resolve` returns it.
-        if let Some(name) = template.resolved_name().filter(|name| !is_address(name)) {
-            return Err(format!("the template {text} takes its address from {name}; such a name is issuer, …_endpoint or …_uri"));
-        }
         for (name, needed) in template.settings() {
             let kind = if name == "client_id" {
                 SettingKind::Segment
@@ -287,12 +283,6 @@ fn check_header(name: &str) -> Result<(), String> {
 pub fn sounds_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     ["SECRET", "KEY", "TOKEN", "PASSWORD"].iter().any(|end| name.ends_with(end))
-}
-
-/// Whether `resolve` gives an address under this name, whose origin is then checked.
-#[must_use]
-pub fn is_address(name: &str) -> bool {
-    name == "issuer" || name.ends_with("_endpoint") || name.ends_with("_uri")
 }
 
 /// Whether the text can name a provider.

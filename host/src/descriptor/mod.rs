@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use check::{is_address, is_host, sounds_secret};
+pub use check::{is_host, sounds_secret};
 
 /// A provider's descriptor, as `describe` returns it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

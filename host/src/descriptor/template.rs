@@ -273,11 +273,22 @@ fn place(inner: &str, template: &str) -> Result<Part, String> {
         Some(_) => return Err(format!("the template {template} has the unknown place {{{inner}}}")),
     };
     let good = !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-    if good {
-        Ok(Part::Place { space, name: name.to_owned() })
-    } else {
-        Err(format!("the template {template} has a place without a proper name"))
+    if !good {
+        return Err(format!("the template {template} has a place without a proper name"));
     }
+    // where a resolved address comes from is checked by what its name says it is
+    if space == Space::Resolved && !is_address(name) {
+        return Err(format!(
+            "the template {template} has the place {{{inner}}}; a resolved address is called …_endpoint or …_uri"
+        ));
+    }
+    Ok(Part::Place { space, name: name.to_owned() })
+}
+
+/// Whether a resolved value of that name is an address, whose origin the broker checks before it believes it.
+#[must_use]
+pub fn is_address(name: &str) -> bool {
+    name == "issuer" || name.ends_with("_endpoint") || name.ends_with("_uri")
 }
 
 fn origin(value: &str) -> Option<String> {

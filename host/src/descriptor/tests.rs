@@ -43,7 +43,7 @@ fn a_descriptor_that_overreaches_is_refused_with_the_reason() {
         (("/endpoints/1/slots", json!({ "header.host": ["code"] })), "the broker's own"),
         (("/endpoints/1/url", json!("https://{nowhere}/token")), "not declared"),
         (("/endpoints/1/url", json!("https://{client_id}/token")), "stands where"),
-        (("/endpoints/1/url", json!("{resolved.base}")), "takes its address from base"),
+        (("/endpoints/1/url", json!("{resolved.place}")), "_endpoint or"),
         (("/endpoints/1/role", json!("metadata")), "no secret can be sent"),
         (("/endpoints/1/method", json!("CONNECT")), "has the method"),
         (("/endpoints/1/readable", json!(["/access_token"])), "which is a secret"),

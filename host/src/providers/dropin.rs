@@ -103,51 +103,48 @@ pub async fn load(path: &Path, bytes: Vec<u8>, sha256: String, sandbox: &Sandbox
     Ok(DropIn { descriptor: Arc::new(descriptor), sha256, path: path.to_owned(), prepared })
 }
 
-/// Whether a drop-in may be called what it calls itself, and read the variables it names, beside the `others`.
+/// Whether a drop-in may be called what it calls itself, and read the variables it names. `taken` says which other
+/// component has a name; `reserved`, which variables are another provider's.
 ///
 /// # Errors
 /// `component_rejected`.
-pub fn check_claims(drop_in: &DropIn, others: &[&Descriptor]) -> Result<()> {
-    let descriptor = &drop_in.descriptor;
-    let rejected = |reason: String, hint: String| {
-        Error::new(Code::ComponentRejected, format!("{}: {reason}.", drop_in.path.display()), hint)
-    };
-    let taken: Vec<&str> = others.iter().flat_map(|other| names(other)).collect();
-    if let Some(name) = names(descriptor).find(|name| taken.contains(name)) {
-        return Err(rejected(
-            format!("it calls itself {name}, a name that another provider has"),
-            format!(
-                "Ask its author for a component with a name of its own. Of two drop-ins with one name neither is used, unless the operator says which is meant: [providers.{}] component = \"FILE\" in broker.toml.",
-                descriptor.name
-            ),
-        ));
-    }
-    let own = prefix(&descriptor.name);
-    for variable in descriptor.settings.iter().flat_map(|setting| &setting.env) {
-        // `github-client` has a prefix of its own, and GITHUB_CLIENT_SECRET begins with it.
-        let of_another = taken.iter().any(|name| variable.starts_with(&prefix(name)));
-        let brokers_own = variable == "JWT_SECRET" || variable.starts_with("MCP_CREDENTIALS_BROKER_");
-        if brokers_own || of_another || !variable.starts_with(&own) {
+pub fn check_claims(
+    path: &Path,
+    descriptor: &Descriptor,
+    taken: impl Fn(&str) -> Option<String>,
+    reserved: impl Fn(&str) -> bool,
+) -> Result<()> {
+    let rejected =
+        |reason: String, hint: String| Error::new(Code::ComponentRejected, format!("{}: {reason}.", path.display()), hint);
+    for name in std::iter::once(&descriptor.name).chain(&descriptor.aliases) {
+        if let Some(other) = taken(name) {
             return Err(rejected(
-                format!(
-                    "it wants to read the variable {variable}, which does not begin with {own}, or is the broker's own or another provider's"
-                ),
-                format!(
-                    "A drop-in reads variables of its own prefix only. Set the value in [providers.{}] of broker.toml instead.",
-                    descriptor.name
-                ),
+                format!("it calls itself {name}, a name that {other} has"),
+                "Remove one of the two, or ask its author for a component with a name of its own.".to_owned(),
             ));
         }
+    }
+    let prefix = prefix(&descriptor.name);
+    for variable in descriptor.settings.iter().flat_map(|setting| &setting.env) {
+        let reason = if !variable.starts_with(&prefix) {
+            format!("which does not begin with {prefix}")
+        } else if variable == "JWT_SECRET" || variable.starts_with("MCP_CREDENTIALS_BROKER_") {
+            "which is the broker's own".to_owned()
+        } else if reserved(variable) {
+            "which is that of another provider".to_owned()
+        } else {
+            continue;
+        };
+        return Err(rejected(
+            format!("it wants to read the variable {variable}, {reason}"),
+            "A drop-in reads variables of its own prefix only. Ask its author for a component that does.".to_owned(),
+        ));
     }
     Ok(())
 }
 
-fn names(descriptor: &Descriptor) -> impl Iterator<Item = &str> {
-    std::iter::once(&descriptor.name).chain(&descriptor.aliases).map(String::as_str)
-}
-
-/// How a provider's environment variables begin.
-fn prefix(name: &str) -> String {
+/// How the environment variables of a provider begin.
+pub(super) fn prefix(name: &str) -> String {
     format!("{}_", name.to_ascii_uppercase().replace('-', "_"))
 }
 

@@ -7,11 +7,12 @@ pub mod dropin;
 pub mod embedded;
 pub mod settings;
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::OnceCell;
 
 use crate::config::{self, Config};
 use crate::descriptor::Descriptor;
@@ -20,9 +21,6 @@ use crate::error::{Code, Error, Result, foreign};
 use crate::sandbox::{Prepared, Sandbox};
 use dropin::DropIn;
 
-/// The most component files: each is read whenever providers are listed.
-const MAX_DROP_INS: usize = 64;
-
 /// All providers of this process.
 pub struct Providers {
     sandbox: OnceCell<Sandbox>,
@@ -30,9 +28,24 @@ pub struct Providers {
     operator: BTreeMap<String, config::Provider>,
     folders: Vec<PathBuf>,
     embedded: Vec<Arc<Provider>>,
-    /// Drop-ins by path and digest, and why not where one cannot be used: unchanged bytes are compiled once.
-    known: Mutex<BTreeMap<(PathBuf, String), Result<DropIn>>>,
+    /// Drop-ins by path and digest: unchanged bytes are not compiled again, and their settings stay.
+    known: Mutex<BTreeMap<(PathBuf, String), Known>>,
+    listing: tokio::sync::Mutex<()>,
 }
+
+/// The most component files: each is read whenever providers are listed.
+const MAX_DROP_INS: usize = 64;
+
+/// What came of loading a drop-in, and when.
+#[derive(Clone)]
+struct Known {
+    since: Instant,
+    outcome: Result<Arc<Provider>>,
+}
+
+/// How long a component that could not be loaded is not tried again: a `describe` that never ends would hold up
+/// whoever asks for another drop-in.
+const FAILED_FOR: Duration = Duration::from_secs(60);
 
 /// One provider: its descriptor, its component, and what the operator set.
 pub struct Provider {
@@ -90,6 +103,7 @@ impl Providers {
             folders,
             embedded,
             known: Mutex::new(BTreeMap::new()),
+            listing: tokio::sync::Mutex::default(),
         })
     }
 
@@ -119,70 +133,61 @@ impl Providers {
 
     /// Every provider there is now. Folders are read anew, so a file dropped in is there without a restart.
     pub async fn list(&self) -> Listing {
+        // One at a time: what is slow to compile is not compiled by every call that comes meanwhile.
+        let _turn = self.listing.lock().await;
         let mut listing = Listing { providers: self.embedded.clone(), rejected: Vec::new() };
-        let found = self.found(&mut listing.rejected).await;
-        for (index, drop_in) in found.iter().enumerate() {
-            // Nothing tells which of two files that claim one name was there first: neither gets the settings of that
-            // name, unless the operator named one of them.
-            let rivals = found
-                .iter()
-                .enumerate()
-                .filter(|(other, rival)| *other != index && (self.is_named(rival) || !self.is_named(drop_in)));
-            let embedded = self.embedded.iter().map(|provider| &*provider.descriptor);
-            let others: Vec<&Descriptor> = embedded.chain(rivals.map(|(_, rival)| &*rival.descriptor)).collect();
-            match dropin::check_claims(drop_in, &others).and_then(|()| self.adopt(drop_in.clone())) {
-                Ok(provider) => listing.providers.push(Arc::new(provider)),
+        let mut loaded = Vec::new();
+        let files = self.files(&mut listing.rejected);
+        for path in &files {
+            match self.drop_in(path).await {
+                Ok(provider) => loaded.push((path.clone(), provider)),
+                Err(error) => listing.rejected.push(error),
+            }
+        }
+        self.known().retain(|(path, _), _| files.contains(path));
+        for (path, provider) in &loaded {
+            match self.check_claims(path, provider, &loaded) {
+                Ok(()) => listing.providers.push(Arc::clone(provider)),
                 Err(error) => listing.rejected.push(error),
             }
         }
         listing
     }
 
-    /// Whether the operator named this very file for the name that it has.
-    fn is_named(&self, drop_in: &DropIn) -> bool {
-        let operator = self.operator.get(&drop_in.descriptor.name);
-        operator.is_some_and(|operator| operator.component.as_ref() == Some(&drop_in.path))
-    }
-
-    /// The drop-ins that can be used. One caller at a time: a file that is slow to compile is not compiled twice.
-    async fn found(&self, rejected: &mut Vec<Error>) -> Vec<DropIn> {
-        let mut known = self.known.lock().await;
-        let (mut found, mut seen) = (Vec::new(), Vec::new());
-        for path in self.files(rejected) {
-            let (bytes, digest) = match read(&path).await {
-                Ok(read) => read,
-                Err(error) => {
-                    rejected.push(error);
-                    continue;
-                }
-            };
-            let key = (path, digest);
-            if !known.contains_key(&key) {
-                let loaded = match self.sandbox().await {
-                    Ok(sandbox) => dropin::load(&key.0, bytes, key.1.clone(), sandbox).await,
-                    Err(error) => Err(error),
-                };
-                known.insert(key.clone(), loaded);
+    /// Whether a drop-in takes nothing from another provider. Held against all that lie there now, each time: a file that
+    /// came later must not take the name of one that is in use. Of two files with one name neither has it, unless the
+    /// operator's file names one of them.
+    fn check_claims(&self, path: &Path, provider: &Provider, loaded: &[(PathBuf, Arc<Provider>)]) -> Result<()> {
+        let named = |path: &Path| self.operator.values().any(|operator| operator.component.as_deref() == Some(path));
+        let taken = |name: &str| {
+            if self.embedded.iter().any(|other| other.answers_to(name)) {
+                return Some("an embedded provider".to_owned());
             }
-            match known.get(&key) {
-                Some(Ok(drop_in)) => found.push(drop_in.clone()),
-                Some(Err(error)) => rejected.push(error.clone()),
-                None => {}
-            }
-            seen.push(key);
-        }
-        known.retain(|key, _| seen.contains(key));
-        found
+            let mut others = loaded.iter().filter(|(other, _)| other != path && (named(other) || !named(path)));
+            others.find(|(_, other)| other.answers_to(name)).map(|(other, _)| other.display().to_string())
+        };
+        // `github-client` has a prefix of its own, and GITHUB_CLIENT_SECRET begins with it.
+        let reserved = |variable: &str| {
+            let drop_ins = loaded.iter().filter(|(other, _)| other != path).map(|(_, other)| other);
+            self.embedded.iter().chain(drop_ins).any(|other| other.has_prefix_of(variable))
+        };
+        dropin::check_claims(path, &provider.descriptor, taken, reserved)
     }
 
     fn files(&self, rejected: &mut Vec<Error>) -> Vec<PathBuf> {
         let mut files: Vec<PathBuf> = self.operator.values().filter_map(|operator| operator.component.clone()).collect();
         for folder in &self.folders {
             match dropin::files_in(folder) {
-                Ok(found) => files.extend(found.into_iter().filter(|path| !files.contains(path)).collect::<Vec<_>>()),
+                Ok(found) => files.extend(found),
                 Err(error) => rejected.push(error),
             }
         }
+        // a folder may be named twice, in two ways; the file itself may be a link, and is judged as that
+        let mut seen = BTreeSet::new();
+        files.retain(|path| {
+            let folder = path.parent().and_then(|folder| std::fs::canonicalize(folder).ok());
+            seen.insert((folder, path.file_name().map(ToOwned::to_owned)))
+        });
         if files.len() > MAX_DROP_INS {
             rejected.push(Error::new(
                 Code::Limit,
@@ -192,6 +197,27 @@ impl Providers {
             files.truncate(MAX_DROP_INS);
         }
         files
+    }
+
+    async fn drop_in(&self, path: &Path) -> Result<Arc<Provider>> {
+        let file = path.to_owned();
+        let read = tokio::task::spawn_blocking(move || dropin::read(&file)).await;
+        let (bytes, digest) = read.map_err(|_| Error::new(Code::Internal, "A component could not be read.", "Try again."))??;
+        let key = (path.to_owned(), digest.clone());
+        let known = self.known().get(&key).cloned();
+        if let Some(known) = known.filter(|known| known.outcome.is_ok() || known.since.elapsed() < FAILED_FOR) {
+            return known.outcome;
+        }
+        let loaded = dropin::load(path, bytes, digest, self.sandbox().await?).await;
+        let outcome = loaded.and_then(|drop_in| self.adopt(drop_in)).map(Arc::new);
+        let mut known = self.known();
+        known.retain(|(other, _), _| other != path);
+        known.insert(key, Known { since: Instant::now(), outcome: outcome.clone() });
+        outcome
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeMap<(PathBuf, String), Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn adopt(&self, drop_in: DropIn) -> Result<Provider> {
@@ -242,13 +268,6 @@ impl Providers {
     }
 }
 
-/// Reads a component where that may block.
-async fn read(path: &std::path::Path) -> Result<(Vec<u8>, String)> {
-    let path = path.to_owned();
-    let read = tokio::task::spawn_blocking(move || dropin::read(&path)).await;
-    read.map_err(|_| Error::new(Code::Internal, "A component could not be read.", "Try again."))?
-}
-
 /// A misspelt `[providers.NAME]` is an error, unless a folder may hold a component of that name.
 fn check_provider_names(config: &Config, embedded: &[Arc<Provider>], closed: bool) -> Result<()> {
     for (name, operator) in &config.providers {
@@ -293,6 +312,12 @@ impl Provider {
     #[must_use]
     pub fn answers_to(&self, name: &str) -> bool {
         self.descriptor.name == name || self.descriptor.aliases.iter().any(|alias| alias == name)
+    }
+
+    /// Whether an environment variable begins as this provider's do.
+    fn has_prefix_of(&self, variable: &str) -> bool {
+        let mut names = std::iter::once(&self.descriptor.name).chain(&self.descriptor.aliases);
+        names.any(|name| variable.starts_with(&dropin::prefix(name)))
     }
 
     /// Whose logins these are: `embedded:NAME`, which a new release of the broker keeps, or `plugin:NAME:DIGEST`. Other

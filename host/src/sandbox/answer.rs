@@ -64,7 +64,7 @@ impl Answer {
         scrubber: &mut Scrubber,
     ) -> Result<Self, String> {
         let document = parse(headers, body)?;
-        learn(&endpoint, document.value(), scrubber)?;
+        learn(&endpoint, document.value(), &mut String::new(), scrubber);
         let visible = project(&endpoint, document.value(), &mut String::new(), scrubber);
         let headers = headers
             .iter()
@@ -172,12 +172,12 @@ fn readable(endpoint: &Endpoint, pointer: &str) -> bool {
         })
 }
 
-fn learn(endpoint: &Endpoint, value: &Value, scrubber: &mut Scrubber) -> Result<(), String> {
-    let mut room = true;
-    walk(value, &mut String::new(), &mut |pointer, text| {
-        room = room && (readable(endpoint, pointer) || scrubber.add_text(text));
+fn learn(endpoint: &Endpoint, value: &Value, pointer: &mut String, scrubber: &mut Scrubber) {
+    walk(value, pointer, &mut |pointer, text| {
+        if !readable(endpoint, pointer) {
+            scrubber.add_text(text);
+        }
     });
-    if room { Ok(()) } else { Err("it holds more secret strings than any provider's".to_owned()) }
 }
 
 fn walk(value: &Value, pointer: &mut String, visit: &mut impl FnMut(&str, &str)) {
@@ -212,6 +212,7 @@ fn project(endpoint: &Endpoint, value: &Value, pointer: &mut String, scrubber: &
             .map(|(name, member)| (name.clone(), within(pointer, name, |pointer| project(endpoint, member, pointer, scrubber))))
             .collect::<Map<_, _>>()
             .into(),
+        Value::Number(number) if scrubber.finds(&number.to_string()) => Value::Null,
         other => other.clone(),
     }
 }
@@ -302,15 +303,6 @@ mod tests {
         }
         let quirk = answer("token", "text/plain", "access_token=gho_x&scope=repo").unwrap();
         assert_eq!(quirk.field("/scope").as_deref(), Some("repo"));
-    }
-
-    #[test]
-    fn an_answer_made_of_secrets_is_refused_before_it_costs_much_time() {
-        let started = std::time::Instant::now();
-        let many: serde_json::Map<_, _> = (0..20_000).map(|n| (format!("member-{n}"), format!("secret-{n:08}").into())).collect();
-        let error = answer("token", "application/json", &Value::Object(many).to_string()).unwrap_err();
-        assert!(error.contains("more secret strings"), "{error}");
-        assert!(started.elapsed() < std::time::Duration::from_secs(10), "{:?}", started.elapsed());
     }
 
     #[test]

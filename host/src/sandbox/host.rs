@@ -10,16 +10,13 @@ use super::bindings::host;
 use super::draft::Draft;
 use super::handles::{SecretHandle, TokenDraft};
 use super::state::{Arguments, Context, State};
-use crate::descriptor::Role;
 use crate::descriptor::template::Template;
 use crate::egress::Outgoing;
 use crate::error::{Code, Error, foreign};
 use crate::secret::Kind;
 
-/// The largest metadata document, in bytes.
-const METADATA_LIMIT: usize = 1024 * 1024;
-/// The largest answer of another endpoint, in bytes: all of it is searched for every secret.
-const ANSWER_LIMIT: usize = 256 * 1024;
+/// The largest answer of a provider's endpoint, in bytes.
+const ANSWER_LIMIT: usize = 1024 * 1024;
 /// How long one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 /// The longest text that a component may hand over in one argument, in bytes.
@@ -38,6 +35,22 @@ impl State {
         Ok(())
     }
 
+    /// Counts texts that the host is going to keep.
+    fn keep(&mut self, texts: &[&str]) -> Result<()> {
+        if texts.iter().any(|text| text.len() > TEXT_LIMIT) {
+            return Err(wasmtime::Error::msg(format!("a text of more than {TEXT_LIMIT} bytes")));
+        }
+        self.keep_bytes(texts.iter().map(|text| text.len()).sum())
+    }
+
+    fn keep_bytes(&mut self, bytes: usize) -> Result<()> {
+        self.kept = self.kept.saturating_add(bytes);
+        if self.kept > self.limits.kept_bytes {
+            return Err(wasmtime::Error::msg(format!("more than {} bytes to keep", self.limits.kept_bytes)));
+        }
+        Ok(())
+    }
+
     fn context(&self) -> Result<&Context> {
         self.context.as_ref().ok_or_else(|| wasmtime::Error::msg("describe must not use the host"))
     }
@@ -49,10 +62,6 @@ impl State {
     fn name(&self) -> &str {
         self.context.as_ref().map_or("?", |context| context.descriptor.name.as_str())
     }
-}
-
-fn short(text: &str) -> Result<()> {
-    if text.len() > TEXT_LIMIT { Err(wasmtime::Error::msg(format!("a text of more than {TEXT_LIMIT} bytes"))) } else { Ok(()) }
 }
 
 fn failure(code: &str, message: &str) -> host::Failure {
@@ -85,6 +94,9 @@ impl host::Host for State {
         self.log_lines += 1;
         if self.log_lines > self.limits.log_lines {
             return Ok(());
+        }
+        if message.len() > TEXT_LIMIT {
+            return Err(wasmtime::Error::msg(format!("a line of more than {TEXT_LIMIT} bytes")));
         }
         let message = if self.scrubber.finds(&message) { "[a line that held a secret]".to_owned() } else { foreign(&message) };
         let provider = self.name();
@@ -120,8 +132,7 @@ impl host::HostRequest for State {
     fn new(&mut self, endpoint: String, arguments: Vec<(String, String)>) -> Result<Resource<Draft>> {
         self.enter()?;
         for (name, value) in &arguments {
-            short(name)?;
-            short(value)?;
+            self.keep(&[name, value])?;
         }
         let context = self.context()?;
         let target = match context.descriptor.endpoint(&endpoint) {
@@ -137,27 +148,28 @@ impl host::HostRequest for State {
 
     fn header(&mut self, this: Resource<Draft>, name: String, value: String) -> Result<()> {
         self.enter()?;
-        short(&value)?;
+        self.keep(&[&name, &value])?;
         self.table.get_mut(&this)?.header(&name, value);
         Ok(())
     }
 
     fn form(&mut self, this: Resource<Draft>, name: String, value: String) -> Result<()> {
         self.enter()?;
-        short(&value)?;
+        self.keep(&[&name, &value])?;
         self.table.get_mut(&this)?.form(name, value);
         Ok(())
     }
 
     fn json(&mut self, this: Resource<Draft>, pointer: String, value: String) -> Result<()> {
         self.enter()?;
-        short(&value)?;
+        self.keep(&[&pointer, &value])?;
         self.table.get_mut(&this)?.json(pointer, value);
         Ok(())
     }
 
     fn header_secret(&mut self, this: Resource<Draft>, name: String, value: Resource<SecretHandle>) -> Result<()> {
         self.enter()?;
+        self.keep(&[&name])?;
         let secret = self.table.get(&value)?.clone();
         self.table.get_mut(&this)?.header_secret(&name, &secret);
         Ok(())
@@ -165,6 +177,7 @@ impl host::HostRequest for State {
 
     fn form_secret(&mut self, this: Resource<Draft>, name: String, value: Resource<SecretHandle>) -> Result<()> {
         self.enter()?;
+        self.keep(&[&name])?;
         let secret = self.table.get(&value)?.clone();
         self.table.get_mut(&this)?.form_secret(name, &secret);
         Ok(())
@@ -172,6 +185,7 @@ impl host::HostRequest for State {
 
     fn json_secret(&mut self, this: Resource<Draft>, pointer: String, value: Resource<SecretHandle>) -> Result<()> {
         self.enter()?;
+        self.keep(&[&pointer])?;
         let secret = self.table.get(&value)?.clone();
         self.table.get_mut(&this)?.json_secret(pointer, &secret);
         Ok(())
@@ -179,7 +193,7 @@ impl host::HostRequest for State {
 
     fn authenticate(&mut self, this: Resource<Draft>, scheme: String, user: String, key: Resource<SecretHandle>) -> Result<()> {
         self.enter()?;
-        short(&user)?;
+        self.keep(&[&scheme, &user])?;
         let key = self.table.get(&key)?.clone();
         self.table.get_mut(&this)?.authenticate(&scheme, user, &key);
         Ok(())
@@ -214,7 +228,7 @@ impl host::HostRequest for State {
                 url: ready.url,
                 headers: ready.headers,
                 body: ready.body,
-                limit: if ready.endpoint.role == Role::Metadata { METADATA_LIMIT } else { ANSWER_LIMIT },
+                limit: ANSWER_LIMIT,
                 timeout: REQUEST_TIMEOUT,
             })
             .await;
@@ -271,6 +285,7 @@ impl host::HostResponse for State {
     fn secret(&mut self, this: Resource<Answer>, pointer: String) -> Result<Option<Resource<SecretHandle>>> {
         self.enter()?;
         let Some(handle) = self.table.get(&this)?.secret(&pointer) else { return Ok(None) };
+        self.keep_bytes(handle.secret.len())?;
         self.scrubber.add(&handle.secret);
         Ok(Some(self.table.push(handle)?))
     }
@@ -310,6 +325,7 @@ impl host::HostTokens for State {
         if name.len() > 64 || value.len() > 8 * 1024 {
             return Err(wasmtime::Error::msg("a fact of more than 8192 bytes"));
         }
+        self.keep(&[&name, &value])?;
         let tokens = self.table.get_mut(&this)?;
         if tokens.facts.len() >= 64 {
             return Err(wasmtime::Error::msg("more than 64 facts"));

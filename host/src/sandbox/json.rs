@@ -6,6 +6,9 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use zeroize::Zeroize;
 
+/// How deep a request's document may be made.
+const MAX_DEPTH: usize = 16;
+
 /// A JSON document whose strings are overwritten when it is dropped.
 #[derive(Default)]
 pub(super) struct Document(Value);
@@ -38,6 +41,10 @@ impl Document {
     /// Sets the value at a JSON Pointer, making objects on the way.
     pub(super) fn set(&mut self, pointer: &str, value: Value) -> Result<(), String> {
         let path = pointer.strip_prefix('/').ok_or_else(|| format!("\"{}\" is no JSON Pointer", pointer.escape_debug()))?;
+        // whoever walks through a document does so by recursion
+        if path.split('/').count() > MAX_DEPTH {
+            return Err(format!("the pointer for a request's body has more than {MAX_DEPTH} parts"));
+        }
         let mut place = &mut self.0;
         for name in path.split('/') {
             if place.is_null() {

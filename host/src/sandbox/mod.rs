@@ -13,6 +13,7 @@ pub mod handles;
 mod host;
 mod inspect;
 mod json;
+mod meter;
 mod scrub;
 mod state;
 
@@ -38,7 +39,7 @@ use state::State;
 /// What one call may use up. There is no call without limits.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Linear memory, in bytes.
+    /// Linear memory, in bytes, of all its instances together.
     pub memory_bytes: usize,
     /// The whole call, waiting included.
     pub deadline: Duration,
@@ -50,6 +51,8 @@ pub struct Limits {
     pub host_calls: u32,
     /// Handles held at once.
     pub handles: usize,
+    /// Bytes that the host keeps for the component: texts it handed over, secrets it asked for.
+    pub kept_bytes: usize,
     /// Lines logged; further ones are dropped.
     pub log_lines: u32,
 }
@@ -63,6 +66,7 @@ impl Limits {
         requests: 8,
         host_calls: 10_000,
         handles: 1024,
+        kept_bytes: 8 << 20,
         log_lines: 50,
     };
     /// For `describe`, which has nothing to do but return a text.
@@ -71,6 +75,10 @@ impl Limits {
 
 /// The largest component, in bytes.
 pub const MAX_COMPONENT: usize = 64 << 20;
+
+/// The most bytes that one call between host and component may carry from the component to the host. Its own memory is no
+/// bound for that: a list can name the same megabyte a million times.
+const TRANSFER: usize = 2 << 20;
 
 /// How long anybody waits for a component to be compiled.
 const COMPILE_WITHIN: Duration = Duration::from_secs(60);
@@ -281,7 +289,8 @@ impl Prepared {
 
     fn store(&self, context: Option<Context>, limits: Limits) -> Store<State> {
         let mut store = Store::new(&self.sandbox.0.engine, State::new(context, limits));
-        store.limiter(|state| &mut state.store_limits);
+        store.limiter(|state| &mut state.meter);
+        store.set_hostcall_fuel(TRANSFER);
         store.set_epoch_deadline(1);
         let ticks = u32::try_from(limits.computing.as_millis() / engine::TICK.as_millis()).unwrap_or(u32::MAX);
         store.epoch_deadline_callback(move |mut context| {

@@ -3,60 +3,54 @@
 //! A readable text that contains a secret of the call, as it is or in a usual encoding, is hidden as a whole. This is
 //! the second line: the first is that strings in answers are handles unless the table says otherwise. Values shorter
 //! than eight characters are not searched for.
+//!
+//! A server decides how many secrets there are and how long the texts: so every form is found by a hash of its
+//! beginning, in one pass, and a text that takes too much looking at is hidden without.
 
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
+use std::hash::{BuildHasher as _, RandomState};
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
 
-/// The shortest value that is searched for.
+/// The shortest value that is searched for, and how much of a form's beginning is hashed.
 const MIN: usize = 8;
-
-/// The most secrets of one call. Nothing interrupts the search, so whoever answers must not decide how long it takes.
-const MAX_SECRETS: usize = 256;
+/// How many forms with the same beginning are compared for each byte of a text, on average.
+const COMPARED: usize = 32;
 
 /// The secrets of one call, in every form that is searched for.
 #[derive(Default)]
 pub(super) struct Scrubber {
-    secrets: usize,
-    forms: Vec<Zeroizing<String>>,
-    /// Hexadecimal, which is written in either case.
-    hex: Vec<Zeroizing<String>>,
+    /// Forms by the hash of their beginning.
+    forms: HashMap<u64, Vec<Zeroizing<String>>>,
+    /// Hashes of whole forms: each is kept once.
+    known: HashSet<u64>,
+    hashing: RandomState,
 }
 
 impl Scrubber {
-    /// Takes a secret in. What the broker lends comes first and is few; later ones were learnt from the answer already.
     pub(super) fn add(&mut self, secret: &Secret) {
-        let _ = self.add_text(secret.expose());
+        self.add_text(secret.expose());
     }
 
-    /// Takes a text in; false where there is no room for more.
-    #[must_use]
-    pub(super) fn add_text(&mut self, text: &str) -> bool {
-        if text.len() < MIN || self.forms.iter().any(|form| form.as_str() == text) {
-            return true;
+    pub(super) fn add_text(&mut self, text: &str) {
+        if text.len() < MIN || !self.add_form(text.to_owned()) {
+            return;
         }
-        if self.secrets == MAX_SECRETS {
-            return false;
-        }
-        self.secrets += 1;
-        self.hex.push(Zeroizing::new(text.bytes().fold(String::with_capacity(2 * text.len()), |mut hex, byte| {
+        // as it stands in a query, and in a JSON text
+        self.add_form(text.replace(' ', "+"));
+        let json = Zeroizing::new(serde_json::Value::from(text).to_string());
+        self.add_form(json.trim_matches('"').to_owned());
+        self.add_form(text.bytes().fold(String::new(), |mut hex, byte| {
             let _ = write!(hex, "{byte:02x}");
             hex
-        })));
-        let mut add = |form: String| {
-            let form = Zeroizing::new(form);
-            if !self.forms.contains(&form) {
-                self.forms.push(form);
-            }
-        };
-        add(text.to_owned());
-        add(utf8_percent_encode(text, NON_ALPHANUMERIC).to_string());
-        add(form_urlencoded::byte_serialize(text.as_bytes()).collect());
+        }));
         // Basic authentication form-encodes before it goes to base64 (RFC 6749 section 2.3.1), but for `basic-raw`.
         let encoded = Zeroizing::new(form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>());
         for text in [text, encoded.as_str()] {
@@ -69,22 +63,54 @@ impl Scrubber {
                     let start = (skip * 8).div_ceil(6);
                     let end = padded.len() * 8 / 6;
                     if let Some(inner) = encoded.get(start..end) {
-                        add(inner.to_owned());
+                        self.add_form(inner.to_owned());
                     }
                 }
             }
         }
-        true
     }
 
-    /// Whether the text contains one of the secrets.
+    /// False where it was known before.
+    fn add_form(&mut self, form: String) -> bool {
+        let form = Zeroizing::new(form);
+        let Some(beginning) = form.as_bytes().first_chunk::<MIN>() else { return false };
+        let new = self.known.insert(self.hashing.hash_one(form.as_bytes()));
+        if new {
+            self.forms.entry(self.hashing.hash_one(beginning)).or_default().push(form);
+        }
+        new
+    }
+
+    /// Whether the text contains one of the secrets, or takes too long to tell.
     pub(super) fn finds(&self, text: &str) -> bool {
-        text.len() >= MIN && (self.forms.iter().any(|form| text.contains(form.as_str())) || self.finds_hex(text))
+        if text.len() < MIN || self.forms.is_empty() {
+            return false;
+        }
+        // percent-encoding can be had of any character, in either case
+        let decoded = match percent_decode_str(text).decode_utf8_lossy() {
+            Cow::Owned(decoded) => Some(Zeroizing::new(decoded)),
+            Cow::Borrowed(_) => None,
+        };
+        let hexadecimal = text.bytes().any(|byte| byte.is_ascii_uppercase()).then(|| Zeroizing::new(text.to_ascii_lowercase()));
+        self.stands_in(text) || [decoded, hexadecimal].iter().flatten().any(|text| self.stands_in(text))
     }
 
-    fn finds_hex(&self, text: &str) -> bool {
-        let lower = Zeroizing::new(text.to_ascii_lowercase());
-        self.hex.iter().any(|form| lower.contains(form.as_str()))
+    fn stands_in(&self, text: &str) -> bool {
+        let text = text.as_bytes();
+        let mut left = COMPARED * text.len();
+        for (at, beginning) in text.windows(MIN).enumerate() {
+            let Some(candidates) =
+                <&[u8; MIN]>::try_from(beginning).ok().and_then(|it| self.forms.get(&self.hashing.hash_one(it)))
+            else {
+                continue;
+            };
+            let rest = text.get(at..).unwrap_or_default();
+            if candidates.len() > left || candidates.iter().any(|form| rest.starts_with(form.as_bytes())) {
+                return true;
+            }
+            left -= candidates.len();
+        }
+        false
     }
 }
 
@@ -105,9 +131,18 @@ mod tests {
             BASE64_URL_SAFE_NO_PAD.encode("id:gho_16C7e42F/292c69"),
             BASE64_STANDARD_NO_PAD.encode("my+id:gho_16C7e42F%2F292c69"),
             "67686F5F31364337653432462F323932633639".to_owned(),
+            "g%68%6F_%31%36C7e42F%2f292c69".to_owned(),
         ] {
             assert!(scrubber.finds(&form), "{form}");
         }
         assert!(!scrubber.finds("The code has expired."));
+    }
+
+    #[test]
+    fn a_text_that_takes_too_long_to_look_at_is_hidden() {
+        let mut scrubber = Scrubber::default();
+        (0..1000).for_each(|number| scrubber.add_text(&format!("aaaaaaaaaaaa{number}")));
+        assert!(scrubber.finds(&"a".repeat(100_000)));
+        assert!(!scrubber.finds(&"b".repeat(100_000)) && !scrubber.finds("aaaaaaa"));
     }
 }

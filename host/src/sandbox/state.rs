@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde_json::Value;
 use url::Url;
 use wasmtime::component::ResourceTable;
-use wasmtime::{StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::{Deterministic, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
 use super::Limits;
+use super::meter::Meter;
 use super::scrub::Scrubber;
 use crate::descriptor::Descriptor;
 use crate::descriptor::settings::Settings;
@@ -37,7 +37,7 @@ pub(super) struct State {
     pub(super) context: Option<Context>,
     pub(super) table: ResourceTable,
     pub(super) limits: Limits,
-    pub(super) store_limits: StoreLimits,
+    pub(super) meter: Meter,
     pub(super) scrubber: Scrubber,
     /// Metadata documents fetched in this call, with the address each came from.
     pub(super) metadata: Vec<(Url, Value)>,
@@ -47,6 +47,8 @@ pub(super) struct State {
     pub(super) cause: Option<Error>,
     pub(super) requests: u32,
     pub(super) host_calls: u32,
+    /// Bytes of texts and secrets that the host keeps for this call.
+    pub(super) kept: usize,
     pub(super) log_lines: u32,
     pub(super) ticks: u32,
     wasi: WasiCtx,
@@ -65,20 +67,14 @@ impl State {
             context,
             table,
             limits,
-            store_limits: StoreLimitsBuilder::new()
-                .memory_size(limits.memory_bytes)
-                .table_elements(100_000)
-                .instances(64)
-                .tables(64)
-                .memories(8)
-                .trap_on_grow_failure(true)
-                .build(),
+            meter: Meter::new(limits.memory_bytes),
             scrubber,
             metadata: Vec::new(),
             fault: None,
             cause: None,
             requests: 0,
             host_calls: 0,
+            kept: 0,
             log_lines: 0,
             ticks: 0,
             wasi,

@@ -49,14 +49,14 @@ async fn each_unusable_file_says_why_and_the_others_work() {
         ("sockets.wasm", imports("wasi:sockets/tcp@0.2.0"), &["wasi:sockets/tcp", "refused"]),
         ("strange.wasm", imports("acme:tools/run@1.0.0"), &["acme:tools/run", "does not have"]),
         ("nojson.wasm", Component::new("no JSON").build(), &["descriptor.schema.json"]),
-        ("github.wasm", Component::new(&named("github")).build(), &["github", "another provider has"]),
-        ("alias.wasm", Component::new(&named("gcp")).build(), &["gcp", "another provider has"]),
+        ("github.wasm", Component::new(&named("github")).build(), &["github", "embedded provider has"]),
+        ("alias.wasm", Component::new(&named("gcp")).build(), &["gcp", "embedded provider has"]),
         ("prefix.wasm", Component::new(&variable("prefix", "GITHUB_CLIENT_ID")).build(), &["GITHUB_CLIENT_ID", "PREFIX_"]),
         // a prefix of its own, with which another's variables begin
         (
             "longer.wasm",
             Component::new(&variable("github-client", "GITHUB_CLIENT_ID")).build(),
-            &["GITHUB_CLIENT_ID", "another provider's"],
+            &["GITHUB_CLIENT_ID", "another provider"],
         ),
         ("own.wasm", Component::new(&variable("mcp", "MCP_CREDENTIALS_BROKER_CONFIG")).build(), &["the broker's own"]),
         ("loop.wasm", Component::new(PLAIN).describe("(loop (br 0)) unreachable").build(), &["computed for too long"]),
@@ -101,7 +101,7 @@ async fn a_file_dropped_in_later_does_not_take_over_the_name_of_another() {
     broker.call("mint_token", mint.clone()).await.refused("unknown_provider");
     let listed = broker.call("list_providers", json!({})).await.ok();
     for file in ["a.wasm", "m.wasm"] {
-        assert!(rejection(&listed, file).to_string().contains("neither is used"), "{listed:#}");
+        assert!(rejection(&listed, file).to_string().contains("a name that"), "{listed:#}");
     }
     std::fs::remove_file(folder.path().join("a.wasm")).unwrap();
     broker.call("mint_token", mint).await.ok();

@@ -7,7 +7,6 @@ use wit_parser::Resolve;
 use super::place;
 
 const PROVIDER: &str = "credentials-broker:provider/provider@0.1.0";
-const HOST: &str = "credentials-broker:provider/host@0.1.0";
 
 /// A descriptor that asks for nothing.
 pub const PLAIN: &str = r#"{"name":"acme","title":"Acme","version":"1.0.0","ttl":{"default":60,"maximum":60}}"#;
@@ -15,9 +14,6 @@ pub const PLAIN: &str = r#"{"name":"acme","title":"Acme","version":"1.0.0","ttl"
 /// A component to be built.
 pub struct Component {
     describe: String,
-    resolve: String,
-    exchange: String,
-    more: String,
     descriptor: String,
     wasi: bool,
 }
@@ -35,15 +31,7 @@ const WASI_IMPORTS: &str = r#"
 impl Component {
     /// One that describes itself and does nothing else.
     pub fn new(descriptor: &str) -> Self {
-        let nothing = "unreachable".to_owned();
-        Self {
-            describe: "i32.const 8".to_owned(),
-            resolve: nothing.clone(),
-            exchange: nothing,
-            more: String::new(),
-            descriptor: descriptor.to_owned(),
-            wasi: false,
-        }
+        Self { describe: "i32.const 8".to_owned(), descriptor: descriptor.to_owned(), wasi: false }
     }
 
     /// Imports `$now` and `$random` from WASI too.
@@ -58,48 +46,25 @@ impl Component {
         self
     }
 
-    /// Instructions for `resolve`.
-    pub fn resolve(mut self, instructions: &str) -> Self {
-        self.resolve = instructions.to_owned();
-        self
-    }
-
-    /// Instructions for `exchange`.
-    pub fn exchange(mut self, instructions: &str) -> Self {
-        self.exchange = instructions.to_owned();
-        self
-    }
-
-    /// More fields of the module, such as a start function.
-    pub fn with(mut self, fields: &str) -> Self {
-        self.more = fields.to_owned();
-        self
-    }
-
     /// The component's bytes.
     pub fn build(&self) -> Vec<u8> {
-        let Self { describe, resolve, exchange, more, descriptor, wasi } = self;
+        let Self { describe, descriptor, wasi } = self;
         let imports = if *wasi { WASI_IMPORTS } else { "" };
         let data: String = descriptor.bytes().map(|byte| format!("\\{byte:02x}")).collect();
         let length: String =
             u32::try_from(descriptor.len()).unwrap().to_le_bytes().iter().map(|byte| format!("\\{byte:02x}")).collect();
         let text = format!(
             r#"(module
-                (import "{HOST}" "log" (func $log (param i32 i32 i32 i32)))
-                (import "{HOST}" "[resource-drop]secret" (func $drop_secret (param i32)))
-                (import "{HOST}" "[method]secret.kind" (func $kind (param i32 i32)))
                 {imports}
                 (memory (export "memory") 17)
-                (table $table 1 funcref)
                 (global $free (mut i32) (i32.const 1048576))
                 (data (i32.const 8) "\00\04\00\00{length}")
                 (data (i32.const 1024) "{data}")
                 (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (global.get $free))
                 (func (export "{PROVIDER}#describe") (result i32) {describe})
-                (func (export "{PROVIDER}#resolve") (result i32) {resolve})
+                (func (export "{PROVIDER}#resolve") (result i32) unreachable)
                 (func (export "{PROVIDER}#authorization") (param i32 i32) (result i32) unreachable)
-                (func (export "{PROVIDER}#exchange") (param i32 i32 i32 i32) (result i32) {exchange})
-                {more})"#
+                (func (export "{PROVIDER}#exchange") (param i32 i32 i32 i32) (result i32) unreachable))"#
         );
         let mut module = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}"));
         let mut contract = Resolve::default();

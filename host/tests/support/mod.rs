@@ -9,6 +9,7 @@
 //! | [`lookalike`] | TLS servers that answer as github.com and others do, quirks and faults included |
 //! | [`visit`] | a whole login in one step |
 //! | [`clients`] | the official SDKs as independent MCP clients |
+//! | [`guest`] | components written as text, to do what no toolchain would let them do |
 //! | [`canary`] | finds a secret in bytes, however it is written |
 //! | [`http`], [`process`], [`place`] | the ground |
 
@@ -18,6 +19,7 @@ pub mod browser;
 pub mod canary;
 pub mod clients;
 pub mod component;
+pub mod guest;
 pub mod http;
 pub mod idp;
 pub mod lookalike;

@@ -1,0 +1,107 @@
+//! What a component does to the machine: computing, memory, tables, stack.
+
+use super::*;
+
+const SHORT: Limits = Limits { computing: Duration::from_millis(200), ..Limits::STANDARD };
+
+#[tokio::test]
+async fn an_endless_loop_ends_wherever_it_is() {
+    let bench = Bench::new().await;
+    let good = Guest::new("guest");
+    let in_call = good.clone().resolve("(call $for-ever) (unreachable)");
+    fault_with(bench.load(&in_call).await.limited(SHORT).resolve().await, "computed for too long");
+    let in_start = good.clone().with("(func $begin (call $for-ever)) (start $begin)");
+    fault_with(bench.load(&in_start).await.limited(SHORT).resolve().await, "computed for too long");
+    let in_parameters = good.clone().exchange("(call $for-ever) (unreachable)");
+    fault_with(bench.load(&in_parameters).await.limited(SHORT).exchange().await, "computed for too long");
+    // the host itself calls this one, to hand its arguments over
+    let in_realloc = good.realloc("(loop (br 0)) (unreachable)");
+    fault_with(bench.load(&in_realloc).await.limited(SHORT).authorization().await, "computed for too long");
+    bench.is_unharmed().await;
+}
+
+#[tokio::test]
+async fn an_endless_describe_ends_within_its_own_limits() {
+    let bench = Bench::new().await;
+    let start = Instant::now();
+    let error = bench.load(&Guest::new("guest").describe("(call $for-ever) (unreachable)")).await.component.describe().await;
+    assert!(error.unwrap_err().message().contains("computed for too long"));
+    assert!(start.elapsed() < BOUND);
+    bench.is_unharmed().await;
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_looping_component_leaves_the_thread_to_others() {
+    let bench = Bench::new().await;
+    let looping = bench.load(&Guest::new("guest").resolve("(call $for-ever) (unreachable)")).await.limited(SHORT);
+    let good = bench.load(&Guest::new("guest")).await;
+    // polled in turn on one thread: the good one is done long before the other is stopped
+    let first = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        good.exchange().await.unwrap();
+        Instant::now()
+    };
+    let second = async {
+        fault(looping.resolve().await);
+        Instant::now()
+    };
+    let (good, looping) = tokio::join!(first, second);
+    assert!(good < looping);
+}
+
+#[tokio::test]
+async fn waiting_counts_too() {
+    let bench = Bench::answering(None).await;
+    let limits = Limits { deadline: Duration::from_millis(300), ..Limits::STANDARD };
+    let outcome = bench.load(&Guest::new("guest")).await.limited(limits).exchange().await;
+    fault_with(outcome, "took longer than");
+    assert_eq!(bench.server.asked(), 1);
+}
+
+#[tokio::test]
+async fn memory_has_an_end() {
+    let bench = Bench::new().await;
+    let growing = Guest::new("guest").resolve("(drop (memory.grow (i32.const 1100))) (call $pairs (i32.const 0) (i32.const 0))");
+    fault_with(bench.load(&growing).await.resolve().await, "memory");
+    let at_once = Guest::new("guest").beside("(core module $big (memory 1100)) (core instance (instantiate $big))");
+    fault_with(bench.load(&at_once).await.resolve().await, "memory");
+    let roomy = Limits { memory_bytes: 128 << 20, ..Limits::STANDARD };
+    assert!(bench.load(&growing).await.limited(roomy).resolve().await.is_ok(), "it is the limit that stops it");
+    bench.is_unharmed().await;
+}
+
+#[tokio::test]
+async fn several_memories_share_one_limit() {
+    let bench = Bench::new().await;
+    let each = "(core module $big (memory 600))".to_owned() + &"(core instance (instantiate $big))".repeat(2);
+    fault_with(bench.load(&Guest::new("guest").beside(&each)).await.resolve().await, "memory");
+}
+
+#[tokio::test]
+async fn tables_and_instances_have_an_end() {
+    let bench = Bench::new().await;
+    let end = "(call $pairs (i32.const 0) (i32.const 0))";
+    let growing = Guest::new("guest")
+        .with("(table $t 1 funcref)")
+        .resolve(&format!("(drop (table.grow $t (ref.null func) (i32.const 200000))) {end}"));
+    fault_with(bench.load(&growing).await.resolve().await, "table");
+    let at_once = Guest::new("guest").with("(table $t 200000 funcref)");
+    fault_with(bench.load(&at_once).await.resolve().await, "table");
+    let several = Guest::new("guest").with(&"(table 60000 funcref)".repeat(2));
+    fault_with(bench.load(&several).await.resolve().await, "table");
+    let crowd = "(core module $one)".to_owned() + &"(core instance (instantiate $one))".repeat(100);
+    fault_with(bench.load(&Guest::new("guest").beside(&crowd)).await.resolve().await, "instance");
+    bench.is_unharmed().await;
+}
+
+#[tokio::test]
+async fn a_trap_and_an_endless_recursion_are_told_as_what_they_are() {
+    let bench = Bench::new().await;
+    let trap = Guest::new("guest").exchange("(unreachable)");
+    fault_with(bench.load(&trap).await.exchange().await, "it trapped");
+    let recursion = Guest::new("guest")
+        .with("(func $deep (param i32) (result i32) (i32.add (i32.const 1) (call $deep (local.get 0))))")
+        .exchange("(call $deep (i32.const 0))");
+    fault_with(bench.load(&recursion).await.exchange().await, "stack");
+    bench.is_unharmed().await;
+}

@@ -65,7 +65,10 @@ pub fn read(path: &Path) -> Result<(Vec<u8>, String)> {
         ));
     }
     if found.len() > MAX_COMPONENT as u64 {
-        return Err(rejected(format!("it is larger than {} MiB", MAX_COMPONENT >> 20), "Build it with optimization for size."));
+        return Err(rejected(
+            format!("it is larger than {} MiB", MAX_COMPONENT >> 20),
+            "If you installed it, check that it is the right file. If you wrote it, build it with optimization for size.",
+        ));
     }
     #[cfg(unix)]
     {
@@ -96,8 +99,8 @@ pub async fn load(path: &Path, bytes: Vec<u8>, sha256: String, sandbox: &Sandbox
     let descriptor = Descriptor::parse(&text).map_err(|reason| {
         Error::new(
             Code::ComponentRejected,
-            format!("{}: {}.", path.display(), foreign(&reason)),
-            "If you wrote it, correct its descriptor; wit/descriptor.schema.json says what it must be.",
+            format!("{}: what it says of itself makes no sense: {}.", path.display(), foreign(&reason)),
+            "If you installed it, ask its author for a corrected one. If you wrote it, correct its descriptor; wit/descriptor.schema.json says what it must be.",
         )
     })?;
     Ok(DropIn { descriptor: Arc::new(descriptor), sha256, path: path.to_owned(), prepared })
@@ -120,7 +123,7 @@ pub fn check_claims(
         if let Some(other) = taken(name) {
             return Err(rejected(
                 format!("it calls itself {name}, a name that {other} has"),
-                "Remove one of the two, or ask its author for a component with a name of its own.".to_owned(),
+                "Remove it, or ask its author for a component with a name of its own.".to_owned(),
             ));
         }
     }

@@ -159,17 +159,17 @@ impl Providers {
     /// operator's file names one of them.
     fn check_claims(&self, path: &Path, provider: &Provider, loaded: &[(PathBuf, Arc<Provider>)]) -> Result<()> {
         let named = |path: &Path| self.operator.values().any(|operator| operator.component.as_deref() == Some(path));
+        // what the operator named gives way to nothing but that
+        let rivals: Vec<_> = loaded.iter().filter(|(other, _)| other != path && (named(other) || !named(path))).collect();
         let taken = |name: &str| {
             if self.embedded.iter().any(|other| other.answers_to(name)) {
                 return Some("an embedded provider".to_owned());
             }
-            let mut others = loaded.iter().filter(|(other, _)| other != path && (named(other) || !named(path)));
-            others.find(|(_, other)| other.answers_to(name)).map(|(other, _)| other.display().to_string())
+            rivals.iter().find(|(_, other)| other.answers_to(name)).map(|(other, _)| other.display().to_string())
         };
         // `github-client` has a prefix of its own, and GITHUB_CLIENT_SECRET begins with it.
         let reserved = |variable: &str| {
-            let drop_ins = loaded.iter().filter(|(other, _)| other != path).map(|(_, other)| other);
-            self.embedded.iter().chain(drop_ins).any(|other| other.has_prefix_of(variable))
+            self.embedded.iter().chain(rivals.iter().map(|(_, other)| other)).any(|other| other.has_prefix_of(variable))
         };
         dropin::check_claims(path, &provider.descriptor, taken, reserved)
     }

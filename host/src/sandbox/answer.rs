@@ -64,7 +64,7 @@ impl Answer {
         scrubber: &mut Scrubber,
     ) -> Result<Self, String> {
         let document = parse(headers, body)?;
-        learn(&endpoint, document.value(), &mut String::new(), scrubber);
+        learn(&endpoint, document.value(), scrubber);
         let visible = project(&endpoint, document.value(), &mut String::new(), scrubber);
         let headers = headers
             .iter()
@@ -172,8 +172,8 @@ fn readable(endpoint: &Endpoint, pointer: &str) -> bool {
         })
 }
 
-fn learn(endpoint: &Endpoint, value: &Value, pointer: &mut String, scrubber: &mut Scrubber) {
-    walk(value, pointer, &mut |pointer, text| {
+fn learn(endpoint: &Endpoint, value: &Value, scrubber: &mut Scrubber) {
+    walk(value, &mut String::new(), &mut |pointer, text| {
         if !readable(endpoint, pointer) {
             scrubber.add_text(text);
         }

@@ -10,13 +10,16 @@ use super::bindings::host;
 use super::draft::Draft;
 use super::handles::{SecretHandle, TokenDraft};
 use super::state::{Arguments, Context, State};
+use crate::descriptor::Role;
 use crate::descriptor::template::Template;
 use crate::egress::Outgoing;
 use crate::error::{Code, Error, foreign};
 use crate::secret::Kind;
 
-/// The largest answer of a provider's endpoint, in bytes.
-const ANSWER_LIMIT: usize = 1024 * 1024;
+/// The largest metadata document, in bytes.
+const METADATA_LIMIT: usize = 1024 * 1024;
+/// The largest answer of another endpoint, in bytes: all of it is searched for every secret.
+const ANSWER_LIMIT: usize = 256 * 1024;
 /// How long one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 /// The longest text that a component may hand over in one argument, in bytes.
@@ -228,7 +231,7 @@ impl host::HostRequest for State {
                 url: ready.url,
                 headers: ready.headers,
                 body: ready.body,
-                limit: ANSWER_LIMIT,
+                limit: if ready.endpoint.role == Role::Metadata { METADATA_LIMIT } else { ANSWER_LIMIT },
                 timeout: REQUEST_TIMEOUT,
             })
             .await;

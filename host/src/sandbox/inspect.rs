@@ -47,7 +47,7 @@ pub(super) fn check(engine: &Engine, component: &Component) -> Result<()> {
         if FORBIDDEN.iter().any(|start| name.starts_with(start)) {
             return Err(rejected(
                 format!("This component wants {name}, a way to the network around the broker; that is refused."),
-                "If you wrote it, send requests through the contract's `request` resource and drop that import.",
+                "If you installed it, do not use it; ask its author for one without that import. If you wrote it, send requests through the contract's `request` resource and drop that import.",
             ));
         }
         match name.strip_prefix(PACKAGE) {

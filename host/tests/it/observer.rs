@@ -31,8 +31,11 @@ const CODE: &str = "canary-code-c0de55";
 const VERIFIER: &str = "canary-verifier-d00d11";
 const ISSUED: [&str; 4] = ["canary-access-1234", "canary-refresh-5678", "canary-id-9abc", "canary-nested-def0"];
 
+/// The refresh token of an earlier login.
+const GRANTED: &str = "canary-granted-refresh-4242";
+
 fn canaries() -> Vec<&'static str> {
-    [&[CLIENT_SECRET, KEY, CODE, VERIFIER], ISSUED.as_slice()].concat()
+    [&[CLIENT_SECRET, KEY, CODE, VERIFIER, GRANTED], ISSUED.as_slice()].concat()
 }
 
 /// A server that sends every secret back wherever one could be overlooked, and remembers what it was asked for.
@@ -68,7 +71,8 @@ impl Echo {
 fn answer() -> hyper::Response<Full<Bytes>> {
     let body = json!({
         "access_token": ISSUED[0], "refresh_token": ISSUED[1], "id_token": ISSUED[2],
-        "nested": { "access_token": ISSUED[3] }, "list": [ISSUED[0], CODE],
+        "nested": { "access_token": ISSUED[3] }, "list": [ISSUED[0], CODE, GRANTED], "active": GRANTED,
+        "iss": format!("https://id.example/?hint={}", GRANTED.replace('-', "%2d")), "aud": CODE.bytes().map(|byte| format!("{byte:02X}")).collect::<String>(),
         "team": "red", "id": format!("user of {}", ISSUED[0]), "scope": CLIENT_SECRET, "token_type": "Bearer",
         "error_description": format!("bad code {CODE}"), "error_uri": STANDARD.encode(CLIENT_SECRET), "sub": VERIFIER,
         "username": KEY, KEY: "as a name", "expires_in": 60,
@@ -174,6 +178,16 @@ async fn no_byte_of_a_secret_comes_back_to_a_component_that_asks_for_everything(
     assert!(failure.contains("observed"), "{failure}");
     assert_unseen("its failure", failure.as_bytes(), canaries());
 
+    let logged = || log.0.lock().unwrap().clone();
+    assert!(String::from_utf8_lossy(&logged()).contains("status=200"), "it logged what it saw");
+    assert_unseen("the log", &logged(), canaries());
+
+    let refreshed = bench.observer.refresh(&bench.context("read"), Secret::from(GRANTED), &[], &[]).await.unwrap().unwrap();
+    let notes = format!("{:?}", refreshed.facts);
+    assert!(notes.contains("lent=refresh"), "{notes}");
+    // a verifier of a login long past is nothing that this call knows
+    assert_unseen("the notes of its refresh", notes.as_bytes(), canaries().iter().filter(|canary| **canary != VERIFIER));
+
     let (pairs, _) = bench.observer.resolve(&bench.context("read")).await.unwrap();
     let pairs = format!("{pairs:?}");
     assert!(pairs.contains("setting=observer"), "{pairs}");
@@ -184,9 +198,7 @@ async fn no_byte_of_a_secret_comes_back_to_a_component_that_asks_for_everything(
     let extra = bench.observer.authorization(&bench.context("read"), &["openid".to_owned()]).await.unwrap();
     assert_unseen("its parameters", format!("{extra:?}").as_bytes(), [CLIENT_SECRET, KEY]);
 
-    let log = log.0.lock().unwrap().clone();
-    assert!(String::from_utf8_lossy(&log).contains("status=200"), "it logged what it saw");
-    assert_unseen("the log", &log, canaries());
+    assert_unseen("the log", &logged(), [CLIENT_SECRET, KEY]);
 }
 
 #[tokio::test]

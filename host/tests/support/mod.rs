@@ -10,6 +10,7 @@
 //! | [`visit`] | a whole login in one step |
 //! | [`clients`] | the official SDKs as independent MCP clients |
 //! | [`guest`] | components written as text, to do what no toolchain would let them do |
+//! | [`server`] | one answer on loopback, counted |
 //! | [`canary`] | finds a secret in bytes, however it is written |
 //! | [`http`], [`process`], [`place`] | the ground |
 
@@ -18,11 +19,11 @@ pub mod broker;
 pub mod browser;
 pub mod canary;
 pub mod clients;
-pub mod component;
 pub mod guest;
 pub mod http;
 pub mod idp;
 pub mod lookalike;
 pub mod place;
 pub mod process;
+pub mod server;
 pub mod visit;

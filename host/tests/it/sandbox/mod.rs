@@ -6,8 +6,7 @@ mod host;
 mod machine;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use credentials_broker::config;
@@ -16,51 +15,13 @@ use credentials_broker::descriptor::settings::Settings;
 use credentials_broker::egress::Egress;
 use credentials_broker::sandbox::{Context, Failed, Limits, Prepared, Sandbox, Tokens};
 use credentials_broker::secret::Secret;
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use url::Url;
 
 use crate::support::guest::{Guest, descriptor};
+use crate::support::server::Server;
 
 /// Nothing may hold the broker up for longer than this in these tests, on a busy machine.
 const BOUND: Duration = Duration::from_secs(20);
-
-/// A server on loopback that gives one answer, and counts.
-struct Server {
-    address: SocketAddr,
-    asked: Arc<Mutex<u32>>,
-}
-
-impl Server {
-    /// Answers JSON; `None` never answers.
-    async fn start(body: Option<String>) -> Self {
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let asked: Arc<Mutex<u32>> = Arc::default();
-        let count = Arc::clone(&asked);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (count, body) = (Arc::clone(&count), body.clone());
-                let service = service_fn(move |_: hyper::Request<Incoming>| {
-                    *count.lock().unwrap() += 1;
-                    let body = body.clone();
-                    async {
-                        let Some(body) = body else { std::future::pending().await };
-                        let answer = hyper::Response::builder().header("content-type", "application/json");
-                        Ok::<_, std::convert::Infallible>(answer.body(body).unwrap())
-                    }
-                });
-                tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-            }
-        });
-        Self { address, asked }
-    }
-
-    fn asked(&self) -> u32 {
-        *self.asked.lock().unwrap()
-    }
-}
 
 /// A sandbox, and a server for what its components ask for.
 struct Bench {
@@ -92,11 +53,11 @@ impl Bench {
     fn context(&self) -> Context {
         let descriptor = Arc::new(Descriptor::parse(&descriptor("guest").to_string()).unwrap());
         let mut settings = Settings::default();
-        let base = format!("http://{}", self.server.address);
+        let base = format!("http://{}", self.server.address());
         for (name, value) in [("client_id", "me"), ("client_secret", "the-client-secret"), ("base", &base)] {
             settings.insert(descriptor.setting(name).unwrap(), &Secret::from(value)).unwrap();
         }
-        let egress = config::Egress { allow_loopback: vec![self.server.address], ..config::Egress::default() };
+        let egress = config::Egress { allow_loopback: vec![self.server.address()], ..config::Egress::default() };
         Context {
             descriptor,
             settings: Arc::new(settings),

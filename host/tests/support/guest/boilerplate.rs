@@ -104,7 +104,11 @@ impl Guest {
             let _ = writeln!(imported, r#"(import "host" "{core}" (func ${core} (param {core_kind})))"#);
             let _ = writeln!(given, r#"(export "{core}" (func ${core}))"#);
         }
-        let (version, interface, component, realloc) = (self.version, self.interface, &self.component, &self.realloc);
+        for (core, kind) in &self.lowered {
+            let _ = writeln!(imported, r#"(import "host" "{core}" (func ${core} {kind}))"#);
+            let _ = writeln!(given, r#"(export "{core}" (func ${core}))"#);
+        }
+        let (version, component, realloc) = (self.version, &self.component, &self.realloc);
         let data = texts.data();
         let (at, length) = descriptor;
         format!(
@@ -164,7 +168,7 @@ impl Guest {
   (instance $provider
     (export "describe" (func $describe)) (export "resolve" (func $resolve))
     (export "authorization" (func $authorization)) (export "exchange" (func $exchange)))
-  (export "{interface}@{version}" (instance $provider)))"#
+  (export "credentials-broker:provider/provider@{version}" (instance $provider)))"#
         )
     }
 }

@@ -21,8 +21,9 @@ pub struct Guest {
     realloc: String,
     /// Imports and instances, at the component's level.
     component: String,
+    /// Core functions of the component's level that the core module has too, with their types.
+    lowered: Vec<(&'static str, &'static str)>,
     version: &'static str,
-    interface: &'static str,
 }
 
 impl Guest {
@@ -37,8 +38,8 @@ impl Guest {
             items: String::new(),
             realloc: "(call $bump (local.get 2) (local.get 3))".to_owned(),
             component: String::new(),
+            lowered: Vec::new(),
             version: "0.1.0",
-            interface: "credentials-broker:provider/provider",
         };
         guest.describing(&descriptor(name)).signs_in()
     }
@@ -116,15 +117,15 @@ impl Guest {
         self
     }
 
-    /// For another version of the contract.
-    pub fn version(mut self, version: &'static str) -> Self {
-        self.version = version;
+    /// Hands a core function that stands beside to the core module, under the same name.
+    pub fn lowered(mut self, name: &'static str, kind: &'static str) -> Self {
+        self.lowered.push((name, kind));
         self
     }
 
-    /// Exports its functions as another interface.
-    pub fn exported_as(mut self, interface: &'static str) -> Self {
-        self.interface = interface;
+    /// For another version of the contract.
+    pub fn version(mut self, version: &'static str) -> Self {
+        self.version = version;
         self
     }
 

@@ -1,6 +1,7 @@
 //! Logins under way, and how the last ones ended.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -40,6 +41,8 @@ pub struct Flow {
     pub authorization_url: Url,
     /// Where the code will be redeemed, as configured or discovered: pinned for this login and its refreshes.
     pub token_endpoint: Option<Url>,
+    /// Whether a browser was started for the person.
+    pub browser_opened: AtomicBool,
     /// When nobody waits any longer.
     pub deadline: Deadline,
     pub(super) status: watch::Receiver<Status>,
@@ -78,14 +81,7 @@ impl Flows {
     /// `conflict` where another login under way has it, naming that one; `limit` where too many are under way.
     pub fn reserve(&self, name: &SecretName) -> Result<Reservation> {
         let mut table = lock(&self.0);
-        if table.names.contains(name) {
-            let id = table.by_id.values().find(|flow| flow.name == *name && flow.is_pending()).map(|flow| flow.id.clone());
-            let hint = id.map_or_else(
-                || "Wait until it has ended.".to_owned(),
-                |id| format!("Call await_oauth_flow with flow_id \"{id}\", or use another secret_name."),
-            );
-            return Err(Error::new(Code::Conflict, format!("A login for \"{name}\" is under way already."), hint));
-        }
+        table.check_free(name)?;
         if table.names.len() >= MAX_PENDING {
             return Err(Error::new(
                 Code::Limit,
@@ -95,6 +91,14 @@ impl Flows {
         }
         table.names.insert(name.clone());
         Ok(Reservation { table: Arc::clone(&self.0), name: name.clone() })
+    }
+
+    /// Whether no login under way has that name.
+    ///
+    /// # Errors
+    /// `conflict`, naming the login.
+    pub fn check_free(&self, name: &SecretName) -> Result<()> {
+        lock(&self.0).check_free(name)
     }
 
     /// Takes a started login in.
@@ -133,6 +137,20 @@ impl Flows {
     }
 }
 
+impl Table {
+    fn check_free(&self, name: &SecretName) -> Result<()> {
+        if !self.names.contains(name) {
+            return Ok(());
+        }
+        let id = self.by_id.values().find(|flow| flow.name == *name && flow.is_pending()).map(|flow| flow.id.clone());
+        let hint = id.map_or_else(
+            || "Wait until it has ended.".to_owned(),
+            |id| format!("Call await_oauth_flow with flow_id \"{id}\", or use another name."),
+        );
+        Err(Error::new(Code::Conflict, format!("A login for \"{name}\" is under way already."), hint))
+    }
+}
+
 impl Drop for Reservation {
     fn drop(&mut self) {
         lock(&self.table).names.remove(&self.name);
@@ -160,6 +178,7 @@ mod tests {
             provider: "Acme".to_owned(),
             authorization_url: Url::parse("https://acme.example/authorize").unwrap(),
             token_endpoint: None,
+            browser_opened: AtomicBool::new(false),
             deadline: Deadline::after(300),
             status,
             task: tokio::spawn(async {}).abort_handle(),

@@ -1,6 +1,7 @@
 //! Signing in: authorization code with PKCE, from the URL to the stored grant.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -178,6 +179,7 @@ impl Broker {
             provider: descriptor.title.clone(),
             authorization_url,
             token_endpoint,
+            browser_opened: AtomicBool::new(false),
             deadline: Deadline::after(FINISH_WITHIN.as_secs()),
             status,
             task: task.abort_handle(),
@@ -186,6 +188,7 @@ impl Broker {
         // Whoever gives the call up while a browser starts has not heard of the login, and cannot end it.
         let unheard = Unheard { broker: self, flow: Some(Arc::clone(&flow)) };
         let browser_opened = self.open_browser && open(&flow.authorization_url).await;
+        flow.browser_opened.store(browser_opened, Ordering::Relaxed);
         unheard.told();
         Ok(Started { flow, browser_opened })
     }
@@ -259,7 +262,7 @@ async fn open(url: &Url) -> bool {
         Err(error) => Err(error),
     };
     if let Err(error) = &started {
-        tracing::info!("no browser was opened: {error}");
+        tracing::debug!("no browser was opened: {error}");
     }
     started.is_ok()
 }

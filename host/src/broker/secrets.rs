@@ -80,6 +80,8 @@ impl Broker {
                 format!("Use at most {MAX_TAGS} tags with 1 to {MAX_TAG} characters."),
             ));
         }
+        // a person who signs in for this name must not do so for nothing
+        self.flows.check_free(&name)?;
         self.vault.put(&name, Stored::Static(value), tags, |old| match old.map(|record| &record.stored) {
             Some(Stored::Grant(grant)) => Err(Error::new(
                 Code::Conflict,
@@ -182,8 +184,10 @@ impl Broker {
 
     async fn value_of(&self, reference_id: &str) -> Result<(SecretName, Secret)> {
         let Reference { name, generation, .. } = self.references().get(reference_id)?;
-        let record =
-            self.vault.get(&name).ok_or_else(|| ended(&format!("\"{name}\", which this reference stood for, was deleted.")))?;
+        let record = self.vault.get(&name).ok_or_else(|| {
+            ended(&format!("\"{name}\", which this reference stood for, was deleted."))
+                .with_hint("Call list_secrets for what there is now, or start_oauth_flow to sign in.")
+        })?;
         if record.generation != generation {
             return Err(ended(&format!("\"{name}\" has another value or login than when this reference was issued.")));
         }
@@ -230,6 +234,6 @@ fn unknown(name: &SecretName) -> Error {
     Error::new(
         Code::UnknownSecret,
         format!("Secret '{name}' not found."),
-        "Call list_secrets for the names there are, start_oauth_flow to sign in, or ask the person to store it.",
+        "Call list_secrets for the names there are, or start_oauth_flow to sign in.",
     )
 }

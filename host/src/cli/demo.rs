@@ -47,7 +47,7 @@ async fn show(headless: bool) -> Result<()> {
     agent.introduce().await?;
     agent.call("list_secrets", json!({})).await?;
 
-    say("\nIt asks for a login. Only a person can sign in, in a browser; the agent sees neither password nor token.");
+    say("\nIt asks for a login. Only a person can sign in, in a browser; the agent never sees the password.");
     let login =
         json!({ "provider": "oauth2", "scopes": ["openid", "profile", "email", "offline_access"], "secret_name": "demo-token" });
     if !headless {
@@ -73,7 +73,9 @@ async fn show(headless: bool) -> Result<()> {
     say("\nThe login is stored in the broker. The agent can list it, not read it.");
     agent.call("list_secrets", json!({})).await?;
 
-    say("\nTo work with it, the agent asks for a reference and says why. That line stands in the audit trail.");
+    say(
+        "\nTo work with it, the agent asks for a reference and says why. The purpose goes into the audit trail (standard error; not shown here).",
+    );
     let answer =
         agent.call("get_secret", json!({ "name": "demo-token", "purpose": "read my profile", "ttl_seconds": 600 })).await?;
     expect(&answer, "the reference")?;
@@ -85,6 +87,7 @@ async fn show(headless: bool) -> Result<()> {
     let profile = spend(&rehearsal, &egress, &token).await?;
     say(&format!("\nThe protected resource {} takes the token and answers:\n  {profile}", rehearsal.resource()));
 
+    say("\nDone. The agent has the broker forget the login; at a real provider the token itself would live on.");
     agent.call("delete_secret", json!({ "name": "demo-token" })).await?;
     drop(agent);
     let _ = served.await;
@@ -243,7 +246,11 @@ fn say(text: &str) {
 
 /// How the broker is put into the clients that people use.
 const SNIPPETS: &str = r#"
-That is the whole of it. Put the broker into your agent's configuration:
+That is the whole of it. Install it with
+
+  cargo install --locked --path host
+
+and put it into your agent's configuration:
 
 Claude Code
   claude mcp add credentials-broker --env GITHUB_CLIENT_ID=… --env GITHUB_CLIENT_SECRET=… -- mcp-credentials-broker

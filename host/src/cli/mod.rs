@@ -11,7 +11,8 @@ use clap::{Parser, Subcommand};
 
 use crate::error::{Code, Error};
 
-/// Gives AI agents credentials that they can use without seeing them: an MCP server over standard input and output.
+/// Signs people in with OAuth providers for AI agents and hands the agents short-lived references: an MCP server over
+/// standard input and output.
 #[derive(Debug, Parser)]
 #[command(name = "mcp-credentials-broker", version, disable_help_subcommand = true, args_conflicts_with_subcommands = true)]
 struct Arguments {

@@ -1,6 +1,7 @@
 //! `start_oauth_flow` and `await_oauth_flow`.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rmcp::RoleServer;
@@ -39,10 +40,10 @@ pub(super) async fn start(
     };
     if !started.browser_opened {
         // Nobody can act before seeing the URL.
-        return Ok(pending(&started.flow, false));
+        return Ok(pending(&started.flow));
     }
     tokio::select! {
-        answer = wait(broker, &started.flow.id, true, context) => answer,
+        answer = wait(broker, &started.flow.id, context) => answer,
         () = context.ct.cancelled() => {
             broker.cancel_login(&started.flow);
             Err(given_up())
@@ -58,7 +59,7 @@ pub(super) async fn await_flow(
     let flow_id = arguments.text("flow_id")?;
     arguments.end()?;
     tokio::select! {
-        answer = wait(broker, &flow_id, true, context) => answer,
+        answer = wait(broker, &flow_id, context) => answer,
         () = context.ct.cancelled() => Err(given_up()),
     }
 }
@@ -67,7 +68,7 @@ fn given_up() -> Error {
     Error::new(Code::Cancelled, "The call was cancelled.", "Call it again when the person is ready.")
 }
 
-async fn wait(broker: &Broker, flow_id: &str, opened: bool, context: &RequestContext<RoleServer>) -> Result<CallToolResult> {
+async fn wait(broker: &Broker, flow_id: &str, context: &RequestContext<RoleServer>) -> Result<CallToolResult> {
     let until = Instant::now() + WAIT;
     let token = context.meta.get_progress_token();
     let mut told = 0.0;
@@ -77,7 +78,7 @@ async fn wait(broker: &Broker, flow_id: &str, opened: bool, context: &RequestCon
         match status {
             Status::Done(done) => return Ok(signed_in(&done)),
             Status::Failed(error) => return Ok(failure(&error)),
-            Status::Pending if Instant::now() >= until => return Ok(pending(&flow, opened)),
+            Status::Pending if Instant::now() >= until => return Ok(pending(&flow)),
             Status::Pending => {
                 if let Some(token) = token.clone() {
                     told += 1.0;
@@ -90,7 +91,8 @@ async fn wait(broker: &Broker, flow_id: &str, opened: bool, context: &RequestCon
     }
 }
 
-fn pending(flow: &Flow, opened: bool) -> CallToolResult {
+fn pending(flow: &Flow) -> CallToolResult {
+    let opened = flow.browser_opened.load(Ordering::Relaxed);
     let left = flow.deadline.steady().saturating_duration_since(Instant::now()).as_secs();
     let how = if opened { "If the browser does not show it, s" } else { "S" };
     unfinished(json!({

@@ -29,7 +29,7 @@ pub(super) async fn get(broker: &Broker, mut arguments: Arguments) -> Result<Cal
     let mut message =
         "Secret reference issued successfully. Use the reference ID to retrieve the actual secret value.".to_owned();
     if let Some(why) = issued.clipped {
-        message.push_str(&format!(" It lives {} seconds, less than was asked for: {why}.", issued.lifetime));
+        message.push_str(&format!(" It lives {} seconds only: {why}.", issued.lifetime));
     }
     Ok(success(json!({
         "reference": {

@@ -132,7 +132,7 @@ async fn lifetimes_are_capped_and_nonsense_is_refused() {
     let get = |ttl: Value| json!({ "name": "k", "purpose": "p", "ttl_seconds": ttl });
     let answer = broker.call("get_secret", get(json!(1_000_000))).await.ok();
     assert_eq!(answer["reference"]["expiresIn"], 7200);
-    assert!(answer["message"].as_str().unwrap().contains("7200 seconds, less than was asked for"), "{answer}");
+    assert!(answer["message"].as_str().unwrap().contains("7200 seconds only: that is the cap"), "{answer}");
     assert_eq!(broker.call("get_secret", json!({ "name": "k", "purpose": "p" })).await.ok()["reference"]["expiresIn"], 3600);
     for bad in
         [json!(0), json!(-5), json!(1.5), json!("60"), json!("abc"), json!({}), json!([99_999, 1]), json!(true), json!(1e308)]

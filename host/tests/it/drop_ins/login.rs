@@ -52,8 +52,12 @@ async fn a_drop_in_signs_in_at_its_own_callback_and_a_new_one_needs_no_restart()
     assert_eq!(server.asked(), 1);
     broker.assert_unseen(&["the-code-from-acme"]);
 
+    let minted = broker.call("mint_token", json!({ "provider": "acme", "scopes": ["read"] })).await.ok();
+    assert_eq!(minted["token"]["expiresIn"], 60, "its own lifetime");
+
     // gone is gone, at once
     std::fs::remove_file(folder.0.join("acme.wasm")).unwrap();
+    broker.call("mint_token", json!({ "provider": "acme", "scopes": ["read"] })).await.refused("unknown_provider");
     assert_eq!(names(&listed(&mut broker).await), EMBEDDED);
 }
 

@@ -50,6 +50,8 @@ fn fill(folder: &Folder) {
     folder.put_guest(&changed("steals", "/settings/1/env/0", json!("GITHUB_CLIENT_SECRET")), "other-variables.wasm");
     folder.put_guest(&Guest::new("github-client").describing(&stealing()), "others-variable.wasm");
     folder.put_guest(&changed("aws-secret", "/settings/1/env/0", json!("AWS_SECRET_ACCESS_KEY")), "others-prefix.wasm");
+    let own = changed("mcp", "/settings/2/env/0", json!("MCP_CREDENTIALS_BROKER_CONFIG"));
+    folder.put_guest(&own, "brokers-variable.wasm");
     folder.put_guest(&changed("leaks", "/settings/2/env/0", json!("LEAKS_API_KEY")), "readable-key.wasm");
     folder.put_guest(&Guest::new("twin"), "twin-one.wasm");
     folder.put_guest(&changed("twin", "/title", json!("Twin")), "twin-two.wasm");

@@ -127,7 +127,7 @@ pub fn check_claims(
             ));
         }
     }
-    let prefix = format!("{}_", descriptor.name.to_ascii_uppercase().replace('-', "_"));
+    let prefix = prefix(&descriptor.name);
     for variable in descriptor.settings.iter().flat_map(|setting| &setting.env) {
         let reason = if !variable.starts_with(&prefix) {
             format!("which does not begin with {prefix}")
@@ -144,6 +144,11 @@ pub fn check_claims(
         ));
     }
     Ok(())
+}
+
+/// How the environment variables of a provider begin.
+pub(super) fn prefix(name: &str) -> String {
+    format!("{}_", name.to_ascii_uppercase().replace('-', "_"))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -30,7 +30,11 @@ pub struct Providers {
     embedded: Vec<Arc<Provider>>,
     /// Drop-ins by path and digest: unchanged bytes are not compiled again, and their settings stay.
     known: Mutex<BTreeMap<(PathBuf, String), Known>>,
+    listing: tokio::sync::Mutex<()>,
 }
+
+/// The most component files: each is read whenever providers are listed.
+const MAX_DROP_INS: usize = 64;
 
 /// What came of loading a drop-in, and when.
 #[derive(Clone)]
@@ -99,6 +103,7 @@ impl Providers {
             folders,
             embedded,
             known: Mutex::new(BTreeMap::new()),
+            listing: tokio::sync::Mutex::default(),
         })
     }
 
@@ -128,14 +133,18 @@ impl Providers {
 
     /// Every provider there is now. Folders are read anew, so a file dropped in is there without a restart.
     pub async fn list(&self) -> Listing {
+        // One at a time: what is slow to compile is not compiled by every call that comes meanwhile.
+        let _turn = self.listing.lock().await;
         let mut listing = Listing { providers: self.embedded.clone(), rejected: Vec::new() };
         let mut loaded = Vec::new();
-        for path in self.files(&mut listing.rejected) {
-            match self.drop_in(&path).await {
-                Ok(provider) => loaded.push((path, provider)),
+        let files = self.files(&mut listing.rejected);
+        for path in &files {
+            match self.drop_in(path).await {
+                Ok(provider) => loaded.push((path.clone(), provider)),
                 Err(error) => listing.rejected.push(error),
             }
         }
+        self.known().retain(|(path, _), _| files.contains(path));
         for (path, provider) in &loaded {
             match self.check_claims(path, provider, &loaded) {
                 Ok(()) => listing.providers.push(Arc::clone(provider)),
@@ -150,18 +159,17 @@ impl Providers {
     /// operator's file names one of them.
     fn check_claims(&self, path: &Path, provider: &Provider, loaded: &[(PathBuf, Arc<Provider>)]) -> Result<()> {
         let named = |path: &Path| self.operator.values().any(|operator| operator.component.as_deref() == Some(path));
+        // what the operator named gives way to nothing but that
+        let rivals: Vec<_> = loaded.iter().filter(|(other, _)| other != path && (named(other) || !named(path))).collect();
         let taken = |name: &str| {
             if self.embedded.iter().any(|other| other.answers_to(name)) {
                 return Some("an embedded provider".to_owned());
             }
-            let mut others = loaded.iter().filter(|(other, _)| other != path && (named(other) || !named(path)));
-            others.find(|(_, other)| other.answers_to(name)).map(|(other, _)| other.display().to_string())
+            rivals.iter().find(|(_, other)| other.answers_to(name)).map(|(other, _)| other.display().to_string())
         };
+        // `github-client` has a prefix of its own, and GITHUB_CLIENT_SECRET begins with it.
         let reserved = |variable: &str| {
-            self.embedded
-                .iter()
-                .flat_map(|other| &other.descriptor.settings)
-                .any(|setting| setting.env.iter().any(|env| env == variable))
+            self.embedded.iter().chain(rivals.iter().map(|(_, other)| other)).any(|other| other.has_prefix_of(variable))
         };
         dropin::check_claims(path, &provider.descriptor, taken, reserved)
     }
@@ -180,11 +188,21 @@ impl Providers {
             let folder = path.parent().and_then(|folder| std::fs::canonicalize(folder).ok());
             seen.insert((folder, path.file_name().map(ToOwned::to_owned)))
         });
+        if files.len() > MAX_DROP_INS {
+            rejected.push(Error::new(
+                Code::Limit,
+                format!("There are {} component files; only {MAX_DROP_INS} are looked at.", files.len()),
+                "Take those that are not needed out of the folders of plugins.",
+            ));
+            files.truncate(MAX_DROP_INS);
+        }
         files
     }
 
     async fn drop_in(&self, path: &Path) -> Result<Arc<Provider>> {
-        let (bytes, digest) = dropin::read(path)?;
+        let file = path.to_owned();
+        let read = tokio::task::spawn_blocking(move || dropin::read(&file)).await;
+        let (bytes, digest) = read.map_err(|_| Error::new(Code::Internal, "A component could not be read.", "Try again."))??;
         let key = (path.to_owned(), digest.clone());
         let known = self.known().get(&key).cloned();
         if let Some(known) = known.filter(|known| known.outcome.is_ok() || known.since.elapsed() < FAILED_FOR) {
@@ -295,6 +313,12 @@ impl Provider {
     #[must_use]
     pub fn answers_to(&self, name: &str) -> bool {
         self.descriptor.name == name || self.descriptor.aliases.iter().any(|alias| alias == name)
+    }
+
+    /// Whether an environment variable begins as this provider's do.
+    fn has_prefix_of(&self, variable: &str) -> bool {
+        let mut names = std::iter::once(&self.descriptor.name).chain(&self.descriptor.aliases);
+        names.any(|name| variable.starts_with(&dropin::prefix(name)))
     }
 
     /// Whose logins these are: `embedded:NAME`, which a new release of the broker keeps, or `plugin:NAME:DIGEST`. Other

@@ -49,6 +49,7 @@ fn fill(folder: &Folder) {
     folder.put_guest(&changed("gcp", "/title", json!("Not Google")), "takes-an-alias.wasm");
     folder.put_guest(&changed("steals", "/settings/1/env/0", json!("GITHUB_CLIENT_SECRET")), "other-variables.wasm");
     folder.put_guest(&Guest::new("github-client").describing(&stealing()), "others-variable.wasm");
+    folder.put_guest(&changed("aws-secret", "/settings/1/env/0", json!("AWS_SECRET_ACCESS_KEY")), "others-prefix.wasm");
     let own = changed("mcp", "/settings/2/env/0", json!("MCP_CREDENTIALS_BROKER_CONFIG"));
     folder.put_guest(&own, "brokers-variable.wasm");
     folder.put_guest(&changed("leaks", "/settings/2/env/0", json!("LEAKS_API_KEY")), "readable-key.wasm");
@@ -169,4 +170,17 @@ async fn the_operators_file_says_whose_a_name_is() {
     assert_eq!(listed["providers"][6]["title"], "Guest");
     let told = told(&listed, &folder);
     assert!(told.starts_with("a.wasm: it calls itself acme"), "{told}");
+}
+
+#[tokio::test]
+async fn of_too_many_files_the_rest_is_not_looked_at() {
+    let launch = Launch::new();
+    let folder = Folder::of(&launch);
+    for number in 0..1000 {
+        folder.put(&format!("junk-{number:04}.wasm"), b"junk");
+    }
+    let mut broker = with_plugins(launch, &folder).ready().await;
+    let told = told(&listed(&mut broker).await, &folder);
+    assert!(told.contains("There are 1000 component files; only 64 are looked at."), "{told}");
+    assert!(told.contains("junk-0063.wasm") && !told.contains("junk-0064.wasm"), "{told}");
 }

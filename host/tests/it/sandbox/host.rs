@@ -183,3 +183,31 @@ async fn describe_must_not_ask_the_host_for_anything() {
     }
     assert_eq!(bench.server.asked(), 0);
 }
+
+/// A table that was looked at is the one that is used.
+#[tokio::test]
+async fn describe_sees_neither_the_time_nor_chance() {
+    // What the clock and chance say becomes the descriptor, as letters.
+    let letters =
+        |number: &str| format!("(i64.add (i64.and {number} (i64.const 0x0f0f0f0f0f0f0f0f)) (i64.const 0x4141414141414141))");
+    let guest = Guest::new("guest")
+        .beside(
+            r#"(import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock (export "now" (func (result u64)))))
+               (import "wasi:random/random@0.2.0" (instance $chance (export "get-random-u64" (func (result u64)))))
+               (core func $now (canon lower (func $clock "now")))
+               (core func $random (canon lower (func $chance "get-random-u64")))"#,
+        )
+        .lowered("now", "(result i64)")
+        .lowered("random", "(result i64)")
+        .describe(&format!(
+            "(i64.store (i32.const 64) {}) (i64.store (i32.const 72) {})
+             (i32.store (i32.const 32) (i32.const 64)) (i32.store (i32.const 36) (i32.const 16)) (i32.const 32)",
+            letters("(call $now)"),
+            letters("(call $random)")
+        ));
+    let bench = Bench::new().await;
+    let subject = bench.load(&guest).await;
+    let first = subject.component.describe().await.unwrap();
+    assert_eq!(first.len(), 16);
+    assert_eq!(subject.component.describe().await.unwrap(), first);
+}

@@ -55,6 +55,24 @@ pub enum Code {
     PortTaken,
     /// The configuration file is wrong.
     InvalidConfiguration,
+    /// The vault is locked, and the key is not at hand.
+    VaultLocked,
+    /// There is no vault where one was named.
+    VaultMissing,
+    /// The passphrase, key file or keychain entry does not open this vault.
+    WrongKey,
+    /// A record was edited, put back or taken away by something other than the broker.
+    VaultTampered,
+    /// A page of the vault's file is damaged.
+    VaultDamaged,
+    /// Another process holds the vault for too long.
+    VaultBusy,
+    /// The vault cannot be written: read-only, not this user's, or a full disk.
+    VaultUnwritable,
+    /// A newer broker made this vault.
+    VaultNewer,
+    /// The operating system's keychain does not answer or refuses.
+    KeychainUnavailable,
     /// A failure of the machine: a file, a thread, a clock.
     Internal,
 }
@@ -85,6 +103,15 @@ impl Code {
             Self::ComponentRejected => "component_rejected",
             Self::PortTaken => "port_taken",
             Self::InvalidConfiguration => "invalid_configuration",
+            Self::VaultLocked => "vault_locked",
+            Self::VaultMissing => "vault_missing",
+            Self::WrongKey => "wrong_key",
+            Self::VaultTampered => "vault_tampered",
+            Self::VaultDamaged => "vault_damaged",
+            Self::VaultBusy => "vault_busy",
+            Self::VaultUnwritable => "vault_unwritable",
+            Self::VaultNewer => "vault_newer",
+            Self::KeychainUnavailable => "keychain_unavailable",
             Self::Internal => "internal",
         }
     }

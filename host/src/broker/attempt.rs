@@ -20,7 +20,7 @@ use crate::error::{Code, Error, Result, foreign};
 use crate::providers::Provider;
 use crate::sandbox::{Context, Prepared, Tokens};
 use crate::secret::{Secret, SecretName};
-use crate::vault::{Account, Grant, Record, Stored};
+use crate::vault::{Account, Grant, Record, Renewal, Stored};
 
 /// Everything that a flow needs once the browser comes back.
 pub(super) struct Attempt {
@@ -169,11 +169,13 @@ impl Attempt {
             ttl: descriptor.ttl,
             notes: facts.notes,
             ended: None,
+            strict_rotation: facts.strict_rotation,
+            renewal: Renewal::default(),
         };
         let whose = account.map_or(Whose::Unknown, Whose::Known);
-        let allowed = |old: Option<&Record>| may_replace(&self.name, old, &self.provider, &self.client_id, whose);
-        let tags = self.broker.vault.get(&self.name).map(|record| record.tags).unwrap_or_default();
-        self.broker.vault.put(&self.name, Stored::Grant(Arc::new(grant)), tags, allowed)?;
+        let mut allowed = |old: Option<&Record>| may_replace(&self.name, old, &self.provider, &self.client_id, whose);
+        let tags = self.broker.vault.get(&self.name)?.map(|record| record.tags).unwrap_or_default();
+        self.broker.vault.put(&self.name, Stored::Grant(Arc::new(grant)), tags, &mut allowed)?;
         Ok(done)
     }
 }

@@ -18,6 +18,8 @@ pub struct Facts {
     pub lifetime: Option<Duration>,
     /// The scopes granted; not said: as asked.
     pub scopes: Option<Vec<String>>,
+    /// Whether a refresh token works once, and its reuse kills the family.
+    pub strict_rotation: bool,
     /// What the component wants remembered, by its own names.
     pub notes: Vec<(String, String)>,
 }
@@ -44,7 +46,12 @@ pub fn facts(tokens: &Tokens) -> Result<Facts> {
     let scopes = tokens.fact("scope").map(|text| text.split_ascii_whitespace().filter(scope).map(str::to_owned).collect());
     let notes =
         tokens.facts.iter().filter_map(|(name, value)| Some((name.strip_prefix("note.")?.to_owned(), value.clone()))).collect();
-    Ok(Facts { lifetime: tokens.fact("expires_in").and_then(lifetime), scopes, notes })
+    Ok(Facts {
+        lifetime: tokens.fact("expires_in").and_then(lifetime),
+        scopes,
+        strict_rotation: tokens.fact("rotation") == Some("strict"),
+        notes,
+    })
 }
 
 /// RFC 6750 section 2.1, and a bound.
@@ -151,6 +158,8 @@ mod tests {
             ttl: super::super::ttl::STATIC,
             notes: vec![],
             ended: None,
+            strict_rotation: false,
+            renewal: crate::vault::Renewal::default(),
         };
         for (life, age, expected) in [
             (3600, 0, Freshness::Fresh),

@@ -22,7 +22,7 @@ use super::ttl::seconds;
 use crate::egress::{Egress, Outgoing};
 use crate::error::{Code, Error, Result};
 use crate::secret::Secret;
-use crate::vault::Account;
+use crate::vault::{Account, Vouched};
 
 /// Asymmetric algorithms that can be verified here. No HMAC: a public key must never serve as a shared one.
 const ALGORITHMS: &[Algorithm] = &[
@@ -194,6 +194,7 @@ fn check(claims: Claims, expected: &Expected<'_>) -> Result<Account> {
     }
     let label = claims.email.or(claims.preferred_username).or(claims.name);
     Ok(Account {
+        vouched: Vouched::IdToken,
         issuer: claims.iss,
         subject: claims.sub,
         label: label.map(|text| text.chars().filter(|c| !c.is_control()).take(100).collect()),

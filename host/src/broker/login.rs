@@ -111,7 +111,7 @@ impl Broker {
         let reservation = self.flows.reserve(&name)?;
         let settings = Arc::new(self.settings(&provider).await?);
         let client_id = settings.plain("client_id").unwrap_or_default().to_owned();
-        let old = self.vault.get(&name);
+        let old = self.vault.get(&name)?;
         may_replace(&name, old.as_ref(), &provider, &client_id, Whose::NotKnownYet)?;
 
         let prepared = self.providers.prepared(&provider).await?.clone();

@@ -35,7 +35,7 @@ use crate::vault::Vault;
 
 /// The broker of one process.
 pub struct Broker {
-    vault: Vault,
+    vault: Arc<dyn Vault>,
     providers: Providers,
     egress: Egress,
     callbacks: Listener,
@@ -55,9 +55,15 @@ impl Broker {
     ///
     /// # Errors
     /// `invalid_configuration`.
-    pub fn new(config: &Config, providers: Providers, audit: Audit, jwt_secret: Option<&Secret>) -> Result<Arc<Self>> {
+    pub fn new(
+        config: &Config,
+        vault: Arc<dyn Vault>,
+        providers: Providers,
+        audit: Audit,
+        jwt_secret: Option<&Secret>,
+    ) -> Result<Arc<Self>> {
         Ok(Arc::new(Self {
-            vault: Vault::default(),
+            vault,
             providers,
             egress: Egress::new(&config.egress)?,
             callbacks: Listener::new(&config.callback.url),

@@ -7,7 +7,7 @@ use url::Url;
 use super::Broker;
 use super::ttl;
 use crate::descriptor::Ttl;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::providers::Provider;
 
 /// What can be told of a provider.
@@ -53,15 +53,18 @@ impl Broker {
     }
 
     /// Counts.
-    #[must_use]
-    pub fn stats(&self) -> Stats {
-        Stats {
+    ///
+    /// # Errors
+    /// What is wrong with the vault.
+    pub fn stats(&self) -> Result<Stats> {
+        let stored_secrets = self.vault.count()?;
+        Ok(Stats {
             active_tokens: self.mint().count(),
             active_references: self
                 .references()
-                .count(|reference| self.vault.generation(&reference.name) == Some(reference.generation)),
-            stored_secrets: self.vault.count(),
+                .count(|reference| self.vault.generation(&reference.name).is_ok_and(|found| found == Some(reference.generation))),
+            stored_secrets,
             pending_flows: self.flows.pending().len(),
-        }
+        })
     }
 }

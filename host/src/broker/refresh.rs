@@ -67,7 +67,7 @@ impl Broker {
         let turn = self.turns.of(name);
         let mut last = turn.lock().await;
         // Somebody else may have refreshed, or replaced it, meanwhile.
-        let Some(record) = self.vault.get(name).filter(|record| record.generation == generation) else {
+        let Some(record) = self.vault.get(name)?.filter(|record| record.generation == generation) else {
             return Err(super::references::ended(&format!("\"{name}\" was replaced or deleted meanwhile.")));
         };
         let Stored::Grant(grant) = record.stored else { return Err(sign_in_again(name, &grant, "it is no login any more")) };
@@ -87,7 +87,7 @@ impl Broker {
             Ok(fresh) => {
                 // Stored before anybody sees it: a rotated refresh token must not be lost.
                 let fresh = Arc::new(fresh);
-                if self.vault.refresh(name, generation, Arc::clone(&fresh)) {
+                if self.vault.replace(name, record.revision, Arc::clone(&fresh))?.is_some() {
                     return Ok(fresh);
                 }
                 Err(super::references::ended(&format!("\"{name}\" was replaced or deleted meanwhile.")))
@@ -95,7 +95,7 @@ impl Broker {
             Err(error) if error.code() == Code::SignInAgain => {
                 let dead =
                     Grant { ended: Some(error.message().trim_end_matches('.').to_owned()), refresh: None, ..(*grant).clone() };
-                self.vault.refresh(name, generation, Arc::new(dead));
+                self.vault.replace(name, record.revision, Arc::new(dead))?;
                 if state == Freshness::Due {
                     Ok(grant)
                 } else {

@@ -14,7 +14,7 @@ use crate::audit::{Event, Outcome};
 use crate::descriptor::Ttl;
 use crate::error::{Code, Error, Result};
 use crate::secret::{Secret, SecretName};
-use crate::vault::{Generation, Grant, Record, Stored};
+use crate::vault::{Grant, Record, Stored};
 
 /// The largest value, in bytes.
 pub const MAX_VALUE: usize = 1 << 20;
@@ -82,7 +82,7 @@ impl Broker {
         }
         // a person who signs in for this name must not do so for nothing
         self.flows.check_free(&name)?;
-        self.vault.put(&name, Stored::Static(value), tags, |old| match old.map(|record| &record.stored) {
+        self.vault.put(&name, Stored::Static(value), tags, &mut |old| match old.map(|record| &record.stored) {
             Some(Stored::Grant(grant)) => Err(Error::new(
                 Code::Conflict,
                 format!("\"{name}\" is a login with {}; a value does not replace it.", grant.provider),
@@ -98,15 +98,17 @@ impl Broker {
     /// # Errors
     /// `unknown_secret`.
     pub fn delete_secret(&self, name: &str) -> Result<SecretName> {
-        let deleted =
-            SecretName::parse(name).and_then(|name| if self.vault.delete(&name) { Ok(name) } else { Err(unknown(&name)) });
+        let deleted = SecretName::parse(name)
+            .and_then(|name| self.vault.delete(&name)?.map(|_| name.clone()).ok_or_else(|| unknown(&name)));
         self.record_simple("delete_secret", name, &deleted);
         deleted
     }
 
     /// Everything that is stored, without values.
-    #[must_use]
-    pub fn list_secrets(&self) -> Vec<Overview> {
+    ///
+    /// # Errors
+    /// What is wrong with the vault.
+    pub fn list_secrets(&self) -> Result<Vec<Overview>> {
         let now = SystemTime::now();
         let state = |record: &Record| match &record.stored {
             Stored::Static(_) => "stored",
@@ -116,7 +118,8 @@ impl Broker {
                 (Freshness::Expired, ..) => "sign_in_again",
             },
         };
-        self.vault.list().into_iter().map(|(name, record)| Overview { name, state: state(&record), record }).collect()
+        let all = self.vault.list()?;
+        Ok(all.into_iter().map(|(name, record)| Overview { name, state: state(&record), record }).collect())
     }
 
     /// Issues a reference; an access token that has ended is refreshed first.
@@ -147,7 +150,7 @@ impl Broker {
                 format!("Use 1 to {MAX_PURPOSE} characters, such as \"list my repositories\"."),
             ));
         }
-        let record = self.vault.get(&name).ok_or_else(|| unknown(&name))?;
+        let record = self.vault.get(&name)?.ok_or_else(|| unknown(&name))?;
         let caps = ttl::caps(provider_ttl(&record), self.max_ttl);
         let asked = ttl::parse(ttl_seconds, caps)?;
         let mut lifetime = asked.min(caps.maximum);
@@ -184,7 +187,7 @@ impl Broker {
 
     async fn value_of(&self, reference_id: &str) -> Result<(SecretName, Secret)> {
         let Reference { name, generation, .. } = self.references().get(reference_id)?;
-        let record = self.vault.get(&name).ok_or_else(|| {
+        let record = self.vault.get(&name)?.ok_or_else(|| {
             ended(&format!("\"{name}\", which this reference stood for, was deleted."))
                 .with_hint("Call list_secrets for what there is now, or start_oauth_flow to sign in.")
         })?;
@@ -206,12 +209,6 @@ impl Broker {
             code: result.as_ref().err().map(Error::code),
             ..Event::default()
         });
-    }
-
-    /// Which value or login a name has now.
-    #[must_use]
-    pub fn generation(&self, name: &SecretName) -> Option<Generation> {
-        self.vault.generation(name)
     }
 }
 

@@ -23,6 +23,7 @@ use crate::mcp;
 use crate::providers::Providers;
 use crate::rehearsal::Rehearsal;
 use crate::secret::Secret;
+use crate::vault::Memory;
 
 /// How often the demo goes on waiting for a person, 45 seconds each.
 const ROUNDS: u32 = 6;
@@ -39,7 +40,7 @@ async fn show(headless: bool) -> Result<()> {
     let config = configuration(&rehearsal, headless);
     let egress = Egress::new(&config.egress)?;
     let providers = Providers::new(&config, &[], super::serve::compile_cache())?;
-    let broker = Broker::new(&config, providers, Audit::to(std::io::sink()), None)?;
+    let broker = Broker::new(&config, Arc::new(Memory::default()), providers, Audit::to(std::io::sink()), None)?;
     let (mut agent, served) = Agent::start(broker)?;
 
     say("The MCP Credentials Broker, on this machine alone: no account, no network.");

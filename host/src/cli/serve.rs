@@ -13,6 +13,7 @@ use crate::error::{Code, Error, Result};
 use crate::mcp;
 use crate::providers::Providers;
 use crate::secret::Secret;
+use crate::vault::Memory;
 
 /// What the command line says about serving.
 pub(super) struct Options {
@@ -52,7 +53,7 @@ pub(super) fn assemble(options: &Options) -> Result<Arc<Broker>> {
     }
     let providers = Providers::new(&config, &options.plugins, compile_cache())?;
     let jwt_secret = jwt_secret(std::env::var("JWT_SECRET"))?;
-    let broker = Broker::new(&config, providers, Audit::stderr(), jwt_secret.as_ref())?;
+    let broker = Broker::new(&config, Arc::new(Memory::default()), providers, Audit::stderr(), jwt_secret.as_ref())?;
     if let Some(problem) = broker.mint_problem() {
         tracing::warn!("mint_token will refuse: {problem}");
     }

@@ -45,7 +45,7 @@ fn shown(overview: &ProviderOverview) -> Value {
 
 pub(super) fn stats(broker: &Broker, arguments: Arguments) -> Result<CallToolResult> {
     arguments.end()?;
-    let stats = broker.stats();
+    let stats = broker.stats()?;
     Ok(success(json!({ "stats": {
         "activeTokens": stats.active_tokens,
         "activeReferences": stats.active_references,

@@ -61,7 +61,7 @@ pub(super) fn delete(broker: &Broker, mut arguments: Arguments) -> Result<CallTo
 
 pub(super) fn list(broker: &Broker, arguments: Arguments) -> Result<CallToolResult> {
     arguments.end()?;
-    let secrets: Vec<Value> = broker.list_secrets().iter().map(shown).collect();
+    let secrets: Vec<Value> = broker.list_secrets()?.iter().map(shown).collect();
     Ok(success(json!({ "secrets": secrets })))
 }
 

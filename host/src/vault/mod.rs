@@ -1,24 +1,29 @@
-//! Where secrets rest. In memory: nothing is on disk that nobody asked for.
+//! Where secrets rest: in [`Memory`], unless the operator made a vault on disk. Nothing is on disk that nobody asked for.
 //!
-//! Every write gives the record a new generation number. A reference remembers the generation it was issued for, so an
-//! overwrite ends it; a refresh of the same login keeps the generation.
+//! Two numbers go with a record. Its *generation* says which value or login a name stands for: an overwrite or a new
+//! login gives another one and so ends the references to the old, a refresh keeps it. Its *revision* says which write it
+//! is: every write gives another one, and a refresh is stored only over the very revision that it read.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod memory;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::descriptor::Ttl;
-use crate::error::{Code, Error, Result};
-use crate::secret::{Secret, SecretName};
+use crate::error::Result;
+use crate::secret::{Kind, Secret, SecretName};
 
-/// The most secrets that the memory holds.
-pub const MAX_SECRETS: usize = 100_000;
-/// The most that all values together may take, in bytes.
-pub const MAX_TOTAL_BYTES: usize = 256 << 20;
+pub use memory::{MAX_SECRETS, MAX_TOTAL_BYTES, Memory};
 
-/// A number that changes whenever a name gets another value or login.
+/// A number that changes whenever a name gets another value or login. Never used twice in a vault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Generation(u64);
+pub struct Generation(pub u64);
+
+/// A number that changes with every write of a record. Never used twice in a vault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Revision(pub u64);
 
 /// What stands behind a name.
 #[derive(Debug, Clone)]
@@ -27,8 +32,10 @@ pub struct Record {
     pub stored: Stored,
     /// What the caller wrote beside it.
     pub tags: BTreeMap<String, String>,
-    /// Which value this is.
+    /// Which value or login this is.
     pub generation: Generation,
+    /// Which write of it this is.
+    pub revision: Revision,
     /// When it was first stored under this generation.
     pub created: SystemTime,
 }
@@ -55,7 +62,7 @@ pub struct Grant {
     pub issuer: Option<String>,
     /// What `resolve` gave when the person signed in: a refresh goes to these endpoints and no others.
     pub resolved: Arc<BTreeMap<String, String>>,
-    /// The account, if an id_token that was verified says.
+    /// The account, where anybody says.
     pub account: Option<Account>,
     /// The access token.
     pub access: Secret,
@@ -73,163 +80,160 @@ pub struct Grant {
     pub notes: Vec<(String, String)>,
     /// Why only a new login helps, once that is known.
     pub ended: Option<String>,
+    /// Whether a refresh token works once, and its reuse kills the family.
+    pub strict_rotation: bool,
+    /// How its renewal stands.
+    pub renewal: Renewal,
+}
+
+/// How the renewal of a grant stands, as every process sees it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Renewal {
+    /// A refresh that was about to be sent and whose outcome was not written down. Whoever holds the grant's lock and
+    /// finds one knows that its sender died.
+    pub intent: Option<Intent>,
+    /// How many tries have failed since the last that did not.
+    pub failures: u32,
+    /// No further try before this.
+    pub not_before: Option<SystemTime>,
+}
+
+/// A refresh that is about to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Intent {
+    /// Since when.
+    pub since: SystemTime,
+    /// How many times this refresh token was sent, this time included, without a known outcome.
+    pub tries: u32,
 }
 
 /// An account at a provider (OpenID Connect Core 1.0 section 2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// The issuer.
+    /// The issuer; for a component's word its lineage.
     pub issuer: String,
     /// The subject: stable, and unique at the issuer.
     pub subject: String,
     /// A name for people: e-mail address or user name.
     pub label: Option<String>,
+    /// Who says so.
+    pub vouched: Vouched,
 }
 
-/// The memory vault.
-#[derive(Debug, Default)]
-pub struct Vault(Mutex<Records>);
-
-#[derive(Debug, Default)]
-struct Records {
-    by_name: HashMap<SecretName, Record>,
-    bytes: usize,
-    generations: u64,
+/// Who says whose account it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Vouched {
+    /// An id_token that the broker verified.
+    IdToken,
+    /// The provider's component, whose word it is.
+    Component,
 }
 
-impl Vault {
+/// A login that is gone from its name and still has to be revoked at the provider.
+#[derive(Debug, Clone)]
+pub struct Tombstone {
+    /// Its id.
+    pub id: String,
+    /// The name that it had.
+    pub name: SecretName,
+    /// The login.
+    pub grant: Arc<Grant>,
+    /// Which of its tokens are still to be revoked: [`Kind::Refresh`], [`Kind::Access`].
+    pub pending: Vec<Kind>,
+    /// How many times that was tried.
+    pub attempts: u32,
+    /// No further try before this.
+    pub not_before: SystemTime,
+    /// When the person or agent had it revoked.
+    pub buried: SystemTime,
+}
+
+/// Says whether a write may replace what stands there now.
+pub type Allowed<'a> = &'a mut dyn FnMut(Option<&Record>) -> Result<()>;
+
+/// Holds the right to renew a grant; dropping it lets go.
+pub type Turn = Box<dyn Send>;
+
+/// A vault. Calls are short and may touch a disk; whoever calls them awaits nothing meanwhile.
+pub trait Vault: Send + Sync {
     /// The record of that name.
-    #[must_use]
-    pub fn get(&self, name: &SecretName) -> Option<Record> {
-        self.lock().by_name.get(name).cloned()
-    }
+    ///
+    /// # Errors
+    /// `vault_locked`, or what is wrong with the vault.
+    fn get(&self, name: &SecretName) -> Result<Option<Record>>;
 
-    /// The generation behind a name, without copying the rest.
-    #[must_use]
-    pub fn generation(&self, name: &SecretName) -> Option<Generation> {
-        self.lock().by_name.get(name).map(|record| record.generation)
+    /// The generation behind a name, without reading the rest.
+    ///
+    /// # Errors
+    /// As [`Vault::get`].
+    fn generation(&self, name: &SecretName) -> Result<Option<Generation>> {
+        Ok(self.get(name)?.map(|record| record.generation))
     }
 
     /// Every record, in the order of the names.
-    #[must_use]
-    pub fn list(&self) -> Vec<(SecretName, Record)> {
-        let mut all: Vec<_> = self.lock().by_name.iter().map(|(name, record)| (name.clone(), record.clone())).collect();
-        all.sort_by(|(a, _), (b, _)| a.cmp(b));
-        all
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        self.lock().by_name.len()
-    }
-
-    /// Stores under a name, if `allowed` agrees to what stands there now. Check and write are one step.
     ///
     /// # Errors
-    /// What `allowed` says; `limit` where the memory is full, and then nothing has changed.
-    pub fn put(
+    /// As [`Vault::get`].
+    fn list(&self) -> Result<Vec<(SecretName, Record)>>;
+
+    /// How many there are.
+    ///
+    /// # Errors
+    /// As [`Vault::get`].
+    fn count(&self) -> Result<usize>;
+
+    /// Stores under a name, if `allowed` agrees to what stands there now. Check and write are one step, for all processes.
+    /// When it returns the record is where it rests.
+    ///
+    /// # Errors
+    /// What `allowed` says; `limit` where the vault is full; then nothing has changed.
+    fn put(
         &self,
         name: &SecretName,
         stored: Stored,
         tags: BTreeMap<String, String>,
-        allowed: impl FnOnce(Option<&Record>) -> Result<()>,
-    ) -> Result<Generation> {
-        let mut records = self.lock();
-        let old = records.by_name.get(name);
-        allowed(old)?;
-        let bytes = records.bytes - old.map_or(0, Record::bytes);
-        let record = Record { stored, tags, generation: Generation(records.generations + 1), created: SystemTime::now() };
-        let full = (old.is_none() && records.by_name.len() >= MAX_SECRETS) || bytes + record.bytes() > MAX_TOTAL_BYTES;
-        if full {
-            return Err(Error::new(
-                Code::Limit,
-                format!("The broker holds {MAX_SECRETS} secrets or {} MiB already.", MAX_TOTAL_BYTES >> 20),
-                "Delete secrets that are no longer needed with delete_secret.",
-            ));
-        }
-        records.generations += 1;
-        records.bytes = bytes + record.bytes();
-        let generation = record.generation;
-        records.by_name.insert(name.clone(), record);
-        Ok(generation)
-    }
+        allowed: Allowed<'_>,
+    ) -> Result<(Generation, Revision)>;
 
-    /// Puts a refreshed login in the place of the one of that generation; false where that is gone.
-    pub fn refresh(&self, name: &SecretName, generation: Generation, grant: Arc<Grant>) -> bool {
-        let mut records = self.lock();
-        let Some(record) = records.by_name.get_mut(name).filter(|record| record.generation == generation) else { return false };
-        let before = record.bytes();
-        record.stored = Stored::Grant(grant);
-        let after = record.bytes();
-        records.bytes = records.bytes - before + after;
-        true
-    }
+    /// Puts another state of the same login over that revision, keeping generation, tags and date. `None`: that revision
+    /// is gone, and nothing has changed.
+    ///
+    /// # Errors
+    /// As [`Vault::get`].
+    fn replace(&self, name: &SecretName, expected: Revision, grant: Arc<Grant>) -> Result<Option<Revision>>;
 
-    /// Forgets a name; false where there was nothing.
-    pub fn delete(&self, name: &SecretName) -> bool {
-        let mut records = self.lock();
-        let Some(record) = records.by_name.remove(name) else { return false };
-        records.bytes -= record.bytes();
-        true
-    }
+    /// Forgets a name; `None` where there was nothing.
+    ///
+    /// # Errors
+    /// As [`Vault::get`].
+    fn delete(&self, name: &SecretName) -> Result<Option<Record>>;
 
-    fn lock(&self) -> MutexGuard<'_, Records> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+    /// Forgets a login and leaves the tombstone, in one step. False: that revision is gone, and nothing has changed.
+    ///
+    /// # Errors
+    /// As [`Vault::get`].
+    fn bury(&self, name: &SecretName, expected: Revision, tombstone: Tombstone) -> Result<bool>;
 
-impl Record {
-    fn bytes(&self) -> usize {
-        let value = match &self.stored {
-            Stored::Static(secret) => secret.len(),
-            Stored::Grant(grant) => grant.access.len() + grant.refresh.as_ref().map_or(0, Secret::len),
-        };
-        value + self.tags.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>()
-    }
-}
+    /// Logins that still have to be revoked.
+    ///
+    /// # Errors
+    /// As [`Vault::get`].
+    fn tombstones(&self) -> Result<Vec<Tombstone>>;
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// Writes a tombstone anew, or takes it away.
+    ///
+    /// # Errors
+    /// As [`Vault::get`].
+    fn settle(&self, id: &str, left: Option<Tombstone>) -> Result<()>;
 
-    fn name(text: &str) -> SecretName {
-        SecretName::parse(text).unwrap()
-    }
+    /// The right to renew the grant of that generation, if nobody has it in any process. It ends with its holder.
+    ///
+    /// # Errors
+    /// As [`Vault::get`].
+    fn try_turn(&self, generation: Generation) -> Result<Option<Turn>>;
 
-    fn put(vault: &Vault, text: &str, value: &str) -> Generation {
-        vault.put(&name(text), Stored::Static(Secret::from(value)), BTreeMap::new(), |_| Ok(())).unwrap()
-    }
-
-    #[test]
-    fn every_write_is_another_generation() {
-        let vault = Vault::default();
-        let first = put(&vault, "a", "1");
-        let second = put(&vault, "a", "2");
-        assert!(second > first);
-        assert!(vault.delete(&name("a")) && !vault.delete(&name("a")));
-        assert!(put(&vault, "a", "3") > second, "a name that comes back is no old generation");
-    }
-
-    #[test]
-    fn a_refused_write_changes_nothing() {
-        let vault = Vault::default();
-        let first = put(&vault, "a", "1");
-        let no = |_: Option<&Record>| Err(Error::new(Code::Conflict, "no", ""));
-        assert!(vault.put(&name("a"), Stored::Static(Secret::from("2")), BTreeMap::new(), no).is_err());
-        assert_eq!(vault.generation(&name("a")), Some(first));
-    }
-
-    #[test]
-    fn a_full_memory_refuses_the_new_and_keeps_the_old() {
-        let vault = Vault::default();
-        let big = "x".repeat(MAX_TOTAL_BYTES - 10);
-        put(&vault, "big", &big);
-        let error =
-            vault.put(&name("more"), Stored::Static(Secret::from("0123456789ab")), BTreeMap::new(), |_| Ok(())).unwrap_err();
-        assert_eq!(error.code(), Code::Limit);
-        assert!(vault.get(&name("big")).is_some());
-        put(&vault, "big", "small now");
-        put(&vault, "more", "0123456789ab");
+    /// The vault's file, if it is one. Others that belong to it lie beside it.
+    fn file(&self) -> Option<&Path> {
+        None
     }
 }

@@ -10,7 +10,7 @@ use crate::providers::dropin;
 use crate::sandbox::Sandbox;
 
 #[derive(Debug, Args)]
-pub(super) struct Options {
+pub(in crate::cli) struct Options {
     /// The component.
     file: PathBuf,
     /// As JSON, for programs.

@@ -17,6 +17,7 @@ use serde_json::Value;
 use subtle::ConstantTimeEq as _;
 use url::Url;
 
+use super::accounts::label;
 use super::issuer::Issuers;
 use super::ttl::seconds;
 use crate::egress::{Egress, Outgoing};
@@ -53,8 +54,8 @@ pub struct Expected<'a> {
     pub issuers: &'a Issuers,
     /// The OAuth client it must be for.
     pub client_id: &'a str,
-    /// The nonce of the authorization request.
-    pub nonce: &'a Secret,
+    /// The nonce of the authorization request; a device flow has none (RFC 8628 has no parameter for it).
+    pub nonce: Option<&'a Secret>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -184,20 +185,20 @@ fn check(claims: Claims, expected: &Expected<'_>) -> Result<Account> {
     if claims.iat.is_none_or(|iat| iat > latest) {
         return Err(refused("it was issued in the future"));
     }
-    let same_nonce =
-        claims.nonce.as_deref().is_some_and(|nonce| bool::from(nonce.as_bytes().ct_eq(expected.nonce.expose().as_bytes())));
+    let same_nonce = expected.nonce.is_none_or(|expected| {
+        claims.nonce.as_deref().is_some_and(|nonce| bool::from(nonce.as_bytes().ct_eq(expected.expose().as_bytes())))
+    });
     if !same_nonce {
         return Err(refused("it belongs to another login (nonce)"));
     }
     if claims.sub.is_empty() || claims.sub.len() > 255 {
         return Err(refused("its subject is empty or too long"));
     }
-    let label = claims.email.or(claims.preferred_username).or(claims.name);
     Ok(Account {
         vouched: Vouched::IdToken,
         issuer: claims.iss,
         subject: claims.sub,
-        label: label.map(|text| text.chars().filter(|c| !c.is_control()).take(100).collect()),
+        label: claims.email.or(claims.preferred_username).or(claims.name).map(|text| label(&text)),
     })
 }
 
@@ -242,7 +243,7 @@ mod tests {
         store.0.lock().unwrap().insert(issuer.address.clone(), (Instant::now(), issuer.keys.clone()));
         let issuers = Issuers { expected: vec!["https://id.example".to_owned()], advertised: false };
         let nonce = Secret::from("the-nonce");
-        let expected = Expected { issuers: &issuers, client_id: "client", nonce: &nonce };
+        let expected = Expected { issuers: &issuers, client_id: "client", nonce: Some(&nonce) };
         store.verify(token, &issuer.address, &expected, &Egress::new(&crate::config::Egress::default()).unwrap()).await
     }
 

@@ -1,10 +1,12 @@
-//! The heart: secrets, references, flows, refresh, minting. Knows no MCP and no wasmtime.
+//! The heart: secrets, references, flows, refresh, revocation, minting. Knows no MCP and no wasmtime.
 //!
 //! Both faces call the same functions, so what an agent can do a person can do through the same checks. What only the
 //! operator may decide comes in through [`Broker::new`] and nowhere else.
 
+mod accounts;
 mod attempt;
 pub mod authorization;
+pub mod device;
 pub mod failure;
 pub mod flows;
 pub mod grant;
@@ -13,11 +15,14 @@ pub mod issuer;
 pub mod login;
 pub mod minting;
 pub mod overview;
+mod paste;
 pub mod references;
 pub mod refresh;
 mod replacing;
 pub mod resolution;
+pub mod revocation;
 pub mod secrets;
+mod settling;
 pub mod tokens;
 pub mod ttl;
 
@@ -48,6 +53,7 @@ pub struct Broker {
     flows: flows::Flows,
     keys: id_token::KeyStore,
     turns: refresh::Turns,
+    catching_up: revocation::CatchingUp,
 }
 
 impl Broker {
@@ -76,6 +82,7 @@ impl Broker {
             flows: flows::Flows::default(),
             keys: id_token::KeyStore::default(),
             turns: refresh::Turns::default(),
+            catching_up: revocation::CatchingUp::default(),
         }))
     }
 
@@ -88,7 +95,7 @@ impl Broker {
     /// Ends every login under way and writes the audit trail out.
     pub async fn close(&self) {
         for flow in self.flows.pending() {
-            flow.task.abort();
+            flow.abort();
         }
         self.callbacks.settle().await;
         self.audit.flush();

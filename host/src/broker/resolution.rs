@@ -21,6 +21,8 @@ pub struct Resolution {
     pub authorization_endpoint: Url,
     /// Where codes are redeemed.
     pub token_endpoint: Option<Url>,
+    /// Where device codes are issued.
+    pub device_endpoint: Option<Url>,
     /// Where the keys for id_tokens are.
     pub jwks_uri: Option<Url>,
     /// Who may answer.
@@ -79,6 +81,7 @@ pub fn resolve(
         }
     };
     let token_endpoint = role(descriptor, Role::Token, &values)?;
+    let device_endpoint = role(descriptor, Role::Device, &values)?;
     let jwks_uri = role(descriptor, Role::Jwks, &values)?;
     let mut expected = Vec::new();
     for issuer in &descriptor.issuers {
@@ -91,7 +94,8 @@ pub fn resolve(
         // narrower than the table's template: the tenant that the operator named
         expected = vec![issuer.clone()];
     }
-    Ok(Resolution { authorization_endpoint, token_endpoint, jwks_uri, issuers: Issuers { expected, advertised }, resolved })
+    let issuers = Issuers { expected, advertised };
+    Ok(Resolution { authorization_endpoint, token_endpoint, device_endpoint, jwks_uri, issuers, resolved })
 }
 
 /// A filled template; `None` where it is `{resolved.…}` and nothing was resolved.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use super::reader::{Document, Item, Section};
-use super::{Browser, Callback, Config, Egress, Elsewhere, LoopbackPort, Policy, Provider, Source};
+use super::{Browser, Callback, Config, Egress, Elsewhere, LoginMode, LoopbackPort, Policy, Provider, Source};
 use crate::error::Result;
 
 /// Reads the text. Relative paths are relative to `folder`, and `~` is `home`.
@@ -136,10 +136,17 @@ fn provider(mut section: Section<'_>, paths: &Paths<'_>) -> Result<Provider> {
         _ => None,
     };
     let port = |item: Item<'_>| item.parsed(port, "\"exact\" or \"any\"", "loopback_port = \"any\"");
+    let login = |text: &str| match text {
+        "browser" => Some(LoginMode::Browser),
+        "device" => Some(LoginMode::Device),
+        _ => None,
+    };
+    let login = |item: Item<'_>| item.parsed(login, "\"browser\" or \"device\"", "login = \"device\"");
     let component = |item: Item<'_>| item.parsed(|text| paths.read(text), "the name of a file", "component = \"acme.wasm\"");
     Ok(Provider {
         scopes: optional(&mut section, "scopes", scopes)?,
         loopback_port: optional(&mut section, "loopback_port", port)?.unwrap_or_default(),
+        login: optional(&mut section, "login", login)?.unwrap_or_default(),
         component: optional(&mut section, "component", component)?,
         // Their names are in the provider's descriptor; whoever has that checks them.
         settings: section.rest().into_iter().map(|(key, item)| Ok((key, source(item, paths)?))).collect::<Result<_>>()?,

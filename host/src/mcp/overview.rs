@@ -26,6 +26,7 @@ fn shown(overview: &ProviderOverview) -> Value {
         "aliases": descriptor.aliases,
         "origin": overview.provider.path().map_or_else(|| "embedded".to_owned(), |path| path.display().to_string()),
         "login": login,
+        "device": descriptor.can_use_device(),
         "refresh": descriptor.grants.iter().any(|grant| grant == "refresh_token"),
         "ttl": { "default": overview.caps.default, "maximum": overview.caps.maximum },
     });
@@ -51,5 +52,6 @@ pub(super) fn stats(broker: &Broker, arguments: Arguments) -> Result<CallToolRes
         "activeReferences": stats.active_references,
         "storedSecrets": stats.stored_secrets,
         "pendingFlows": stats.pending_flows,
+        "pendingRevocations": stats.pending_revocations,
     } })))
 }

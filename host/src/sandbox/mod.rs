@@ -7,6 +7,7 @@
 
 pub mod answer;
 mod bindings;
+mod calls;
 pub mod draft;
 mod engine;
 pub mod handles;
@@ -23,14 +24,16 @@ use std::time::Duration;
 
 use serde_json::Value;
 use url::Url;
-use wasmtime::component::{Component, HasSelf, Linker, Resource};
+use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use wasmtime::{Engine, Store, UpdateDeadline};
 
 use crate::error::{Code, Error, Result, foreign};
-use crate::secret::{Kind, Secret};
+use bindings::account::WithAccountPre;
 use bindings::base::ComponentPre;
+use bindings::device::WithDevicePre;
 use bindings::refresh::WithRefreshPre;
-use handles::SecretHandle;
+use bindings::revocation::WithRevocationPre;
+pub use calls::{DeviceStart, Revocation};
 pub use handles::Tokens;
 pub use inspect::CONTRACT_VERSION;
 pub use state::Context;
@@ -98,8 +101,28 @@ struct Inner {
 pub struct Prepared {
     sandbox: Sandbox,
     base: ComponentPre<State>,
-    refresh: Option<WithRefreshPre<State>>,
+    optional: Optional,
     limits: Limits,
+}
+
+/// The optional interfaces, as far as the component exports them.
+#[derive(Clone)]
+struct Optional {
+    refresh: Option<WithRefreshPre<State>>,
+    revocation: Option<WithRevocationPre<State>>,
+    account: Option<WithAccountPre<State>>,
+    device: Option<WithDevicePre<State>>,
+}
+
+impl Optional {
+    fn of(linked: &InstancePre<State>) -> Self {
+        Self {
+            refresh: WithRefreshPre::new(linked.clone()).ok(),
+            revocation: WithRevocationPre::new(linked.clone()).ok(),
+            account: WithAccountPre::new(linked.clone()).ok(),
+            device: WithDevicePre::new(linked.clone()).ok(),
+        }
+    }
 }
 
 /// Why a call gave no result.
@@ -120,6 +143,16 @@ pub struct Failure {
     pub message: String,
     /// Details by their names, fit to be shown.
     pub details: Vec<(String, String)>,
+}
+
+impl Failure {
+    /// The detail of that name, where it is a number of seconds.
+    #[must_use]
+    pub fn seconds(&self, name: &str) -> Option<Duration> {
+        let (_, value) = self.details.iter().find(|(known, _)| known == name)?;
+        // in quotation marks, as all that comes from outside
+        value.trim_matches('"').parse().ok().map(Duration::from_secs)
+    }
 }
 
 /// Pairs that `resolve` returned, and the metadata documents it fetched, each with its address.
@@ -177,9 +210,9 @@ impl Sandbox {
         let component = Component::from_binary(engine, bytes).map_err(|error| inspect::not_a_component(bytes, &error))?;
         inspect::check(engine, &component)?;
         let linked = self.0.linker.instantiate_pre(&component).map_err(|error| inspect::mismatch(&error))?;
-        let refresh = WithRefreshPre::new(linked.clone()).ok();
+        let optional = Optional::of(&linked);
         let base = ComponentPre::new(linked).map_err(|error| inspect::mismatch(&error))?;
-        Ok(Prepared { sandbox: self.clone(), base, refresh, limits: Limits::STANDARD })
+        Ok(Prepared { sandbox: self.clone(), base, optional, limits: Limits::STANDARD })
     }
 }
 
@@ -194,7 +227,25 @@ impl Prepared {
     /// Whether it exports the interface `refresh`.
     #[must_use]
     pub const fn can_refresh(&self) -> bool {
-        self.refresh.is_some()
+        self.optional.refresh.is_some()
+    }
+
+    /// Whether it exports the interface `revocation`.
+    #[must_use]
+    pub const fn can_revoke(&self) -> bool {
+        self.optional.revocation.is_some()
+    }
+
+    /// Whether it exports the interface `account`.
+    #[must_use]
+    pub const fn can_tell_account(&self) -> bool {
+        self.optional.account.is_some()
+    }
+
+    /// Whether it exports the interface `device`.
+    #[must_use]
+    pub const fn can_start_device(&self) -> bool {
+        self.optional.device.is_some()
     }
 
     /// The descriptor's JSON text.
@@ -209,82 +260,6 @@ impl Prepared {
         };
         let result = self.bounded(work, Limits::DESCRIBE.deadline).await;
         result.map_err(|reason| fault(None, &reason))
-    }
-
-    /// Asks the component where its endpoints are.
-    ///
-    /// # Errors
-    /// See [`Failed`].
-    pub async fn resolve(&self, context: &Context) -> Result<Resolved, Failed> {
-        let mut store = self.store(Some(context.clone()), self.limits);
-        let work = async {
-            let instance = self.base.instantiate_async(&mut store).await?;
-            instance.credentials_broker_provider_provider().call_resolve(&mut store).await
-        };
-        let result = self.bounded(work, self.limits.deadline).await;
-        let (pairs, mut state) = conclude(store, result)?;
-        check_pairs(&state, &pairs)?;
-        Ok((pairs, std::mem::take(&mut state.metadata)))
-    }
-
-    /// Asks for extra parameters of the authorization request.
-    ///
-    /// # Errors
-    /// See [`Failed`].
-    pub async fn authorization(&self, context: &Context, scopes: &[String]) -> Result<Vec<(String, String)>, Failed> {
-        let mut store = self.store(Some(context.clone()), self.limits);
-        let work = async {
-            let instance = self.base.instantiate_async(&mut store).await?;
-            instance.credentials_broker_provider_provider().call_authorization(&mut store, scopes).await
-        };
-        let result = self.bounded(work, self.limits.deadline).await;
-        let (pairs, state) = conclude(store, result)?;
-        check_pairs(&state, &pairs)?;
-        Ok(pairs)
-    }
-
-    /// Has the component redeem an authorization code.
-    ///
-    /// # Errors
-    /// See [`Failed`].
-    pub async fn exchange(
-        &self,
-        context: &Context,
-        code: Secret,
-        verifier: Secret,
-        redirect_uri: &Url,
-    ) -> Result<Tokens, Failed> {
-        let mut store = self.store(Some(context.clone()), self.limits);
-        let code = lend(&mut store, code, Kind::Code)?;
-        let verifier = lend(&mut store, verifier, Kind::Verifier)?;
-        let work = async {
-            let instance = self.base.instantiate_async(&mut store).await?;
-            instance.credentials_broker_provider_provider().call_exchange(&mut store, code, verifier, redirect_uri.as_str()).await
-        };
-        let result = self.bounded(work, self.limits.deadline).await;
-        take_tokens(conclude(store, result)?)
-    }
-
-    /// Has the component refresh an access token. `None`: it does not export that.
-    ///
-    /// # Errors
-    /// See [`Failed`].
-    pub async fn refresh(
-        &self,
-        context: &Context,
-        token: Secret,
-        scopes: &[String],
-        notes: &[(String, String)],
-    ) -> Result<Option<Tokens>, Failed> {
-        let Some(refresh) = &self.refresh else { return Ok(None) };
-        let mut store = self.store(Some(context.clone()), self.limits);
-        let token = lend(&mut store, token, Kind::Refresh)?;
-        let work = async {
-            let instance = refresh.instantiate_async(&mut store).await?;
-            instance.credentials_broker_provider_refresh().call_refresh(&mut store, token, scopes, notes).await
-        };
-        let result = self.bounded(work, self.limits.deadline).await;
-        take_tokens(conclude(store, result)?).map(Some)
     }
 
     fn store(&self, context: Option<Context>, limits: Limits) -> Store<State> {
@@ -330,60 +305,4 @@ fn fault(provider: Option<&str>, reason: &str) -> Error {
         format!("The component{whose} failed: {}.", foreign(reason)),
         "Nothing else is affected. Report this to the component's author.",
     )
-}
-
-fn lend(store: &mut Store<State>, secret: Secret, kind: Kind) -> Result<Resource<SecretHandle>, Failed> {
-    let state = store.data_mut();
-    state.scrubber.add(&secret);
-    state
-        .table
-        .push(SecretHandle::given(secret, kind))
-        .map_err(|_| Failed::Fault(Error::new(Code::Internal, "The table of handles is full.", "Report this.")))
-}
-
-/// Turns a call's end into a result: what the component returned, unless it broke the contract on the way.
-fn conclude<T>(store: Store<State>, result: Result<Result<T, bindings::host::Failure>, String>) -> Result<(T, State), Failed> {
-    let mut state = store.into_data();
-    let provider = state.context.as_ref().map(|context| context.descriptor.name.clone());
-    let told = result.map_err(|reason| Failed::Fault(fault(provider.as_deref(), &reason)))?;
-    if let Some(reason) = state.fault.take() {
-        return Err(Failed::Fault(fault(provider.as_deref(), &reason)));
-    }
-    match told {
-        Ok(value) => Ok((value, state)),
-        Err(failure) => {
-            // The component was told less than the host knows: prefer the host's word.
-            if let (Some(cause), "refused" | "unreachable" | "timeout" | "too_large") =
-                (state.cause.take(), failure.code.as_str())
-            {
-                return Err(Failed::Fault(cause));
-            }
-            Err(Failed::Said(bound(&failure, &state)))
-        }
-    }
-}
-
-fn bound(failure: &bindings::host::Failure, state: &State) -> Failure {
-    let fit = |text: &str| if state.scrubber.finds(text) { "[hidden: it held a secret]".to_owned() } else { foreign(text) };
-    Failure {
-        code: failure.code.chars().filter(|c| c.is_ascii_lowercase() || *c == '_').take(64).collect(),
-        message: fit(&failure.message),
-        details: failure.details.iter().take(16).map(|(name, value)| (name.chars().take(32).collect(), fit(value))).collect(),
-    }
-}
-
-fn take_tokens((tokens, mut state): (Resource<handles::TokenDraft>, State)) -> Result<Tokens, Failed> {
-    let draft = state.table.delete(tokens);
-    let draft = draft.map_err(|_| Failed::Fault(fault(None, "it returned tokens that it did not make")))?;
-    Ok(draft.into())
-}
-
-fn check_pairs(state: &State, pairs: &[(String, String)]) -> Result<(), Failed> {
-    let sound = pairs.len() <= 128
-        && pairs.iter().all(|(name, value)| name.len() <= 64 && value.len() <= 8 * 1024 && !value.chars().any(char::is_control));
-    if sound {
-        return Ok(());
-    }
-    let provider = state.context.as_ref().map(|context| context.descriptor.name.as_str());
-    Err(Failed::Fault(fault(provider, "it returned too many pairs, too long ones, or ones with control characters")))
 }

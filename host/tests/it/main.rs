@@ -13,6 +13,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accounts;
 mod answers;
 mod answers_tokens;
 mod architecture;
@@ -26,6 +27,7 @@ mod bad_input;
 mod browser_login;
 mod canaries;
 mod clients;
+mod device;
 mod drop_ins;
 mod flows;
 mod github;
@@ -34,7 +36,9 @@ mod lab;
 mod login;
 mod observer;
 mod okta;
+mod paste;
 mod protocol;
 mod protocol_edges;
 mod refresh;
+mod revocation;
 mod sandbox;

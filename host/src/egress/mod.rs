@@ -134,13 +134,7 @@ impl Egress {
             .unwrap_or_else(|_| Err(Failure::Timeout { target, waited: timeout, sent: begun.load(Ordering::Relaxed) }))
     }
 
-    async fn travel(
-        &self,
-        route: Route,
-        target: &Target,
-        request: Outgoing,
-        begun: &AtomicBool,
-    ) -> Result<Incoming, Failure> {
+    async fn travel(&self, route: Route, target: &Target, request: Outgoing, begun: &AtomicBool) -> Result<Incoming, Failure> {
         let way = match route {
             Route::Literal => Way::Literal,
             Route::Pinned(address) => Way::Pinned(vec![address]),

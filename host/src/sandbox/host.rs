@@ -5,11 +5,11 @@ use std::time::Duration;
 use wasmtime::Result;
 use wasmtime::component::Resource;
 
+use super::Reached;
 use super::answer::Answer;
 use super::bindings::host;
 use super::draft::Draft;
 use super::handles::{SecretHandle, TokenDraft};
-use super::Reached;
 use super::state::{Arguments, Context, State};
 use crate::descriptor::Role;
 use crate::descriptor::template::Template;

@@ -111,6 +111,17 @@ pub enum Failed {
     Said(Failure),
 }
 
+impl Failed {
+    /// How long the provider wants to be left alone, if it said so.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Fault(_) => None,
+            Self::Said(failure) => failure.seconds("retry_after"),
+        }
+    }
+}
+
 /// How far a refresh token got, which may work only once. Ordered by how little is known of it afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reached {
@@ -307,8 +318,7 @@ impl Prepared {
     ) -> Result<Option<Tokens>, Unrenewed> {
         let Some(refresh) = &self.refresh else { return Ok(None) };
         let mut store = self.store(Some(context.clone()), self.limits);
-        let token =
-            lend(&mut store, token, Kind::Refresh).map_err(|failed| Unrenewed { failed, reached: Reached::Nobody })?;
+        let token = lend(&mut store, token, Kind::Refresh).map_err(|failed| Unrenewed { failed, reached: Reached::Nobody })?;
         let work = async {
             let instance = refresh.instantiate_async(&mut store).await?;
             instance.credentials_broker_provider_refresh().call_refresh(&mut store, token, scopes, notes).await

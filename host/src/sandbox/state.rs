@@ -9,9 +9,9 @@ use url::Url;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{Deterministic, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
-use super::{Limits, Reached};
 use super::meter::Meter;
 use super::scrub::Scrubber;
+use super::{Limits, Reached};
 use crate::descriptor::Descriptor;
 use crate::descriptor::settings::Settings;
 use crate::descriptor::template::Values;

@@ -24,6 +24,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "error",
             "mcp",
             "providers",
+            "redaction",
             "rehearsal",
             "sandbox",
             "secret",
@@ -35,8 +36,9 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("mcp", &["broker", "error", "secret", "vault"]),
     (
         "broker",
-        &["audit", "browser", "callback", "config", "descriptor", "egress", "error", "providers", "sandbox", "secret", "vault"],
+        &["audit", "browser", "callback", "config", "descriptor", "egress", "error", "providers", "redaction", "sandbox", "secret", "vault"],
     ),
+    ("redaction", &["secret"]),
     ("providers", &["config", "descriptor", "error", "sandbox", "secret"]),
     ("sandbox", &["descriptor", "egress", "error", "secret"]),
     ("rehearsal", &["error", "secret"]),

@@ -1,44 +1,28 @@
-//! `providers`: looks at components without trusting them.
+//! `providers inspect`: what a component says of itself, before anybody trusts it.
 
-use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::Subcommand;
+use clap::Args;
 
-use crate::descriptor;
-use crate::error::{Code, Error, Result};
+use super::print;
+use crate::error::Result;
 use crate::providers::dropin;
 use crate::sandbox::Sandbox;
 
-#[derive(Debug, Subcommand)]
-pub(super) enum Command {
-    /// Shows what a component says of itself: endpoints, settings, lifetimes.
-    Inspect {
-        /// The component.
-        file: PathBuf,
-        /// As JSON, for programs.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Prints the JSON Schema of a descriptor.
-    Schema,
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Options {
+    /// The component.
+    file: PathBuf,
+    /// As JSON, for programs.
+    #[arg(long)]
+    json: bool,
 }
 
-pub(super) fn run(command: Command) -> Result<()> {
-    match command {
-        Command::Inspect { file, json } => {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .map_err(|error| Error::new(Code::Internal, error.to_string(), "Try again."))?;
-            let text = runtime.block_on(inspect(&file, json))?;
-            print(&text)
-        }
-        Command::Schema => print(&descriptor::schema()),
-    }
+pub(super) async fn run(options: &Options) -> Result<()> {
+    print(&inspect(&options.file, options.json).await?)
 }
 
-async fn inspect(file: &std::path::Path, json: bool) -> Result<String> {
+async fn inspect(file: &Path, json: bool) -> Result<String> {
     let (bytes, sha256) = dropin::read(file)?;
     let size = bytes.len();
     let found = dropin::load(file, bytes, sha256, &Sandbox::new(None)?).await?;
@@ -78,10 +62,4 @@ async fn inspect(file: &std::path::Path, json: bool) -> Result<String> {
         out.push_str(&format!("\nsetting {:20} {} {}{default}\n", setting.name, setting.env.join(", "), setting.about));
     }
     Ok(out)
-}
-
-/// Standard output may be a closed pipe: that is the reader's business, not an error.
-fn print(text: &str) -> Result<()> {
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    Ok(())
 }

@@ -90,7 +90,9 @@ impl Forms {
             let mut encoded = |kept: Option<&[u8]>, space: &[char]| {
                 self.add(each(value, |byte, out| match byte {
                     b' ' if !space.is_empty() => out.extend(space),
-                    byte if kept.is_some_and(|kept| byte.is_ascii_alphanumeric() || kept.contains(&byte)) => out.push(char::from(byte)),
+                    byte if kept.is_some_and(|kept| byte.is_ascii_alphanumeric() || kept.contains(&byte)) => {
+                        out.push(char::from(byte));
+                    }
                     byte => {
                         out.push('%');
                         out.extend(hex(byte, digits));

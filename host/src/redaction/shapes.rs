@@ -50,7 +50,8 @@ impl Shapes {
                 continue;
             }
             let number = found.pattern().as_usize();
-            let shape = number.checked_sub(self.prefixes).and_then(|it| GENERAL.get(it)).map_or(Shape::Prefixed, |(_, shape)| *shape);
+            let shape =
+                number.checked_sub(self.prefixes).and_then(|it| GENERAL.get(it)).map_or(Shape::Prefixed, |(_, shape)| *shape);
             if let Some(len) = shape.length(&text[found.end()..]) {
                 out.extend_from_slice(&text[done..found.start()]);
                 out.extend_from_slice(PLACE);
@@ -73,9 +74,8 @@ impl Shape {
                 let parts: Vec<usize> = rest[..len].split(|byte| *byte == b'.').map(<[u8]>::len).collect();
                 (parts.len() >= 3 && parts[0] >= 10 && parts[1] >= 2).then_some(len)
             }
-            Self::AwsKeyId => Some(run(|byte| is_word(byte))).filter(|len| {
-                *len == 16 && rest[..16].iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
-            }),
+            Self::AwsKeyId => Some(run(is_word))
+                .filter(|len| *len == 16 && rest[..16].iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())),
         }
     }
 }
@@ -113,7 +113,14 @@ mod tests {
 
     #[test]
     fn what_only_begins_like_a_token_stays() {
-        for text in ["gho_short", "xgho_16C7e42F292c6912E7710c838347Ae178B4a", "eyJ is no token", "eyJhbGciOiJFZERTQSJ9", "AKIAIOSFODNN7EXAMPLE0", "AKIA"] {
+        for text in [
+            "gho_short",
+            "xgho_16C7e42F292c6912E7710c838347Ae178B4a",
+            "eyJ is no token",
+            "eyJhbGciOiJFZERTQSJ9",
+            "AKIAIOSFODNN7EXAMPLE0",
+            "AKIA",
+        ] {
             assert_eq!(redacted(text), text);
         }
     }

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD};
 
@@ -62,23 +64,26 @@ fn encodings(value: &str) -> Vec<(String, usize)> {
 fn every_encoding_is_found_wherever_it_is_cut() {
     for value in [TOKEN, "8 bytes!", AWKWARD, "ends in a line break\n", &"long".repeat(300)] {
         let redactor = redactor(&[("t", value)]);
-        for (form, around) in encodings(value).into_iter().chain(encodings(value.trim())) {
+        // as it was stored, and as it is sent
+        for (form, around) in encodings(value).into_iter().chain(encodings(value.trim())).collect::<BTreeMap<_, _>>() {
             let text = format!("before {form} after");
             let whole = redacted(&redactor, &text);
-            assert!(whole.starts_with("before ") && whole.ends_with(" after") && whole.contains("[secret:t]"), "{form} gave {whole}");
+            assert!(
+                whole.starts_with("before ") && whole.ends_with(" after") && whole.contains("[secret:t]"),
+                "{form} gave {whole}"
+            );
             // of base64 a few bits of the first and last byte may stay, and padding; of a value with white space that
             let around = around + 2 * (form.len() - form.trim_end_matches(['\n', '%', '0', 'A', 'a', 'n', '\\']).len());
             assert!(whole.len() <= "before [secret:t] after".len() + around, "{form} gave {whole}");
             let step = if text.len() > 400 { 67 } else { 1 };
             for first in (0..=text.len()).step_by(step) {
-                for second in [first, (first + 5).min(text.len()), text.len()] {
-                    let mut stream = redactor.stream();
-                    let mut out = stream.push(&text.as_bytes()[..first]);
-                    out.extend(stream.push(&text.as_bytes()[first..second]));
-                    out.extend(stream.push(&text.as_bytes()[second..]));
-                    out.extend(stream.finish());
-                    assert_eq!(String::from_utf8_lossy(&out), whole, "cut at {first} and {second}");
-                }
+                let second = if first % 7 == 0 { (first + 5).min(text.len()) } else { text.len() };
+                let mut stream = redactor.stream();
+                let mut out = stream.push(&text.as_bytes()[..first]);
+                out.extend(stream.push(&text.as_bytes()[first..second]));
+                out.extend(stream.push(&text.as_bytes()[second..]));
+                out.extend(stream.finish());
+                assert_eq!(String::from_utf8_lossy(&out), whole, "cut at {first} and {second}");
             }
             let mut stream = redactor.stream();
             let mut out: Vec<u8> = text.bytes().flat_map(|byte| stream.push(&[byte])).collect();
@@ -99,7 +104,10 @@ fn secrets_that_overlap_leave_nothing_of_either() {
 #[test]
 fn the_longest_of_several_is_taken_and_a_shorter_one_where_it_breaks_off() {
     let redactor = redactor(&[("short", "token-12"), ("middle", "token-1234"), ("long", "token-123456")]);
-    assert_eq!(redacted(&redactor, "token-123456 token-12345 token-1234 token-123 token-12"), "[secret:long] [secret:middle]5 [secret:middle] [secret:short]3 [secret:short]");
+    assert_eq!(
+        redacted(&redactor, "token-123456 token-12345 token-1234 token-123 token-12"),
+        "[secret:long] [secret:middle]5 [secret:middle] [secret:short]3 [secret:short]"
+    );
     let mut stream = redactor.stream();
     let mut out = stream.push(b"token-1234");
     assert!(out.is_empty() && stream.held() == 10, "the longest may still come");

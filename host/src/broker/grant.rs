@@ -106,6 +106,7 @@ pub(super) fn sample() -> Grant {
         client_id: String::new(),
         issuer: None,
         resolved: std::sync::Arc::default(),
+        settings: std::sync::Arc::default(),
         account: None,
         access: crate::secret::Secret::from("t"),
         refresh: None,

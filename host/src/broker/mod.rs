@@ -18,6 +18,7 @@ pub mod renewal;
 mod replacing;
 pub mod resolution;
 pub mod secrets;
+pub mod spending;
 pub mod tokens;
 pub mod ttl;
 
@@ -47,6 +48,7 @@ pub struct Broker {
     mint: Mutex<minting::Mint>,
     flows: flows::Flows,
     keys: id_token::KeyStore,
+    policies: spending::policy::Policies,
     renewals: renewal::Renewals,
     /// For tasks that outlive the call that started them.
     me: Weak<Self>,
@@ -78,6 +80,7 @@ impl Broker {
             mint: Mutex::new(minting::Mint::new(jwt_secret)),
             flows: flows::Flows::default(),
             keys: id_token::KeyStore::default(),
+            policies: spending::policy::Policies::new(config),
             renewals: renewal::Renewals::default(),
             me: Weak::clone(me),
         }))
@@ -87,6 +90,12 @@ impl Broker {
     #[must_use]
     pub const fn audit(&self) -> &Audit {
         &self.audit
+    }
+
+    /// What the operator's file says of secrets.
+    #[must_use]
+    pub const fn policies(&self) -> &spending::policy::Policies {
+        &self.policies
     }
 
     /// Ends every login under way, waits a few seconds for refreshes that were sent, and writes the audit trail out.

@@ -153,7 +153,7 @@ impl Attempt {
         let Some(id_token) = &tokens.id_token else {
             return Err(refused(format!("{} was asked for the scope openid and sent no id_token.", self.title())));
         };
-        let expected = Expected { issuers: &self.resolution.issuers, client_id: &self.client_id, nonce };
+        let expected = Expected { issuers: &self.resolution.issuers, client_id: &self.client_id, nonce, times: true };
         self.broker.keys.verify(id_token, jwks_uri, &expected, &self.context.egress).await
     }
 
@@ -185,6 +185,7 @@ impl Attempt {
             client_id: self.client_id.clone(),
             issuer: self.resolution.issuers.expected.first().cloned(),
             resolved: Arc::clone(&self.context.resolved),
+            settings: Arc::new(self.context.settings.all_plain().clone()),
             account: account.clone(),
             access: tokens.access,
             refresh: tokens.refresh.filter(|_| self.prepared.can_refresh()),

@@ -17,16 +17,17 @@ pub mod minting;
 pub mod overview;
 mod paste;
 pub mod references;
-pub mod refresh;
+pub mod renewal;
 mod replacing;
 pub mod resolution;
 pub mod revocation;
 pub mod secrets;
 mod settling;
+pub mod spending;
 pub mod tokens;
 pub mod ttl;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::audit::Audit;
 use crate::callback::Listener;
@@ -52,8 +53,11 @@ pub struct Broker {
     mint: Mutex<minting::Mint>,
     flows: flows::Flows,
     keys: id_token::KeyStore,
-    turns: refresh::Turns,
+    policies: spending::policy::Policies,
+    renewals: renewal::Renewals,
     catching_up: revocation::CatchingUp,
+    /// For tasks that outlive the call that started them.
+    me: Weak<Self>,
 }
 
 impl Broker {
@@ -68,10 +72,11 @@ impl Broker {
         audit: Audit,
         jwt_secret: Option<&Secret>,
     ) -> Result<Arc<Self>> {
-        Ok(Arc::new(Self {
+        let egress = Egress::new(&config.egress)?;
+        Ok(Arc::new_cyclic(|me| Self {
             vault,
             providers,
-            egress: Egress::new(&config.egress)?,
+            egress,
             callbacks: Listener::new(&config.callback.url),
             callback_url: config.callback.url.clone(),
             audit,
@@ -81,8 +86,10 @@ impl Broker {
             mint: Mutex::new(minting::Mint::new(jwt_secret)),
             flows: flows::Flows::default(),
             keys: id_token::KeyStore::default(),
-            turns: refresh::Turns::default(),
+            policies: spending::policy::Policies::new(config),
+            renewals: renewal::Renewals::default(),
             catching_up: revocation::CatchingUp::default(),
+            me: Weak::clone(me),
         }))
     }
 
@@ -92,12 +99,19 @@ impl Broker {
         &self.audit
     }
 
-    /// Ends every login under way and writes the audit trail out.
+    /// What the operator's file says of secrets.
+    #[must_use]
+    pub const fn policies(&self) -> &spending::policy::Policies {
+        &self.policies
+    }
+
+    /// Ends every login under way, waits a few seconds for refreshes that were sent, and writes the audit trail out.
     pub async fn close(&self) {
         for flow in self.flows.pending() {
             flow.abort();
         }
         self.callbacks.settle().await;
+        self.renewals_landed().await;
         self.audit.flush();
     }
 

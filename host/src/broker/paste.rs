@@ -2,10 +2,7 @@
 //!
 //! Only the command line has this. An agent that could hand in an address could finish a login with somebody else's code.
 
-use std::sync::Arc;
-
 use super::Broker;
-use super::flows::Flow;
 use crate::audit::{Event, Outcome};
 use crate::error::{Code, Error, Result};
 use crate::secret::Secret;
@@ -17,7 +14,7 @@ impl Broker {
     /// # Errors
     /// `unknown_flow`; `invalid_argument` where the address is not this login's, with the login still pending;
     /// `expired` where the login is over; `unsupported` for a device flow, which has no such address.
-    pub fn complete_login(&self, flow_id: &str, pasted: &Secret) -> Result<Arc<Flow>> {
+    pub fn complete_login(&self, flow_id: &str, pasted: &Secret) -> Result<()> {
         let flow = self.flows.get(flow_id)?;
         let taken = match &flow.paste {
             Some(paste) => paste.arrive(pasted),
@@ -35,6 +32,6 @@ impl Broker {
             code: taken.as_ref().err().map(Error::code),
             ..Event::default()
         });
-        taken.map(|()| flow)
+        taken
     }
 }

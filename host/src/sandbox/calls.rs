@@ -10,7 +10,7 @@ use wasmtime::component::Resource;
 
 use super::handles::{self, SecretHandle, Tokens};
 use super::state::{Context, State};
-use super::{Failed, Failure, Prepared, Resolved, bindings, fault};
+use super::{Failed, Failure, Prepared, Reached, Resolved, Unrenewed, bindings, fault};
 use crate::error::{Code, Error, Result, foreign};
 use crate::secret::{Kind, Secret};
 
@@ -94,23 +94,28 @@ impl Prepared {
     /// Has the component refresh an access token. `None`: it does not export that.
     ///
     /// # Errors
-    /// See [`Failed`].
+    /// See [`Failed`]; and how far the refresh token got.
     pub async fn refresh(
         &self,
         context: &Context,
         token: Secret,
         scopes: &[String],
         notes: &[(String, String)],
-    ) -> Result<Option<Tokens>, Failed> {
+    ) -> Result<Option<Tokens>, Unrenewed> {
         let Some(refresh) = &self.optional.refresh else { return Ok(None) };
         let mut store = self.store(Some(context.clone()), self.limits);
-        let token = lend(&mut store, token, Kind::Refresh)?;
+        let token = lend(&mut store, token, Kind::Refresh).map_err(|failed| Unrenewed { failed, reached: Reached::Nobody })?;
         let work = async {
             let instance = refresh.instantiate_async(&mut store).await?;
             instance.credentials_broker_provider_refresh().call_refresh(&mut store, token, scopes, notes).await
         };
         let result = self.bounded(work, self.limits.deadline).await;
-        take_tokens(conclude(store, result)?).map(Some)
+        let reached = store.data().reached;
+        conclude(store, result).and_then(take_tokens).map(Some).map_err(|failed| match failed {
+            // The component broke down over the answer: what it held is lost.
+            Failed::Fault(_) if reached == Reached::Answered => Unrenewed { failed, reached: Reached::Unknown },
+            Failed::Fault(_) | Failed::Said(_) => Unrenewed { failed, reached },
+        })
     }
 
     /// Has the component revoke a token of the kind [`Kind::Refresh`] or [`Kind::Access`]. `None`: it does not export that.

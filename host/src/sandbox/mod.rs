@@ -134,6 +134,37 @@ pub enum Failed {
     Said(Failure),
 }
 
+impl Failed {
+    /// How long the provider wants to be left alone, if it said so.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Fault(_) => None,
+            Self::Said(failure) => failure.seconds("retry_after"),
+        }
+    }
+}
+
+/// How far a refresh token got, which may work only once. Ordered by how little is known of it afterwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reached {
+    /// It was not sent.
+    Nobody,
+    /// It was sent, and what the server answered to it is known.
+    Answered,
+    /// It may have been sent, and nobody knows what the server made of it.
+    Unknown,
+}
+
+/// A refresh that gave no tokens.
+#[derive(Debug)]
+pub struct Unrenewed {
+    /// Why.
+    pub failed: Failed,
+    /// How far the refresh token got.
+    pub reached: Reached,
+}
+
 /// A failure as a component told it.
 #[derive(Debug, Clone)]
 pub struct Failure {
@@ -146,12 +177,11 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// The detail of that name, where it is a number of seconds.
+    /// A detail that is a number of whole seconds: `retry_after`, `interval`.
     #[must_use]
     pub fn seconds(&self, name: &str) -> Option<Duration> {
         let (_, value) = self.details.iter().find(|(known, _)| known == name)?;
-        // in quotation marks, as all that comes from outside
-        value.trim_matches('"').parse().ok().map(Duration::from_secs)
+        value.trim_matches('"').trim().parse().ok().map(Duration::from_secs)
     }
 }
 

@@ -69,8 +69,8 @@ pub(super) fn judge(title: &str, failed: Failed) -> (Step, Option<Duration>) {
         Failed::Said(said) if matches!(said.code.as_str(), "unsupported" | "unsupported_token_type") => {
             (Step::NotSupported, None)
         }
-        Failed::Said(said) => {
-            let wait = said.seconds("retry_after");
+        Failed::Said(_) => {
+            let wait = failed.retry_after();
             (Step::Failed(explained(title, failed)), wait)
         }
         Failed::Fault(_) => (Step::Failed(explained(title, failed)), None),
@@ -104,14 +104,14 @@ pub(super) fn is_hopeless(tombstone: &Tombstone, now: SystemTime) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     use super::*;
+    use crate::broker::grant::sample;
     use crate::error::Code;
     use crate::sandbox::Failure;
     use crate::secret::Secret;
-    use crate::vault::{Grant, Renewal};
+    use crate::vault::Grant;
 
     fn said(code: &str, details: &[(&str, &str)]) -> Failed {
         let details = details.iter().map(|(name, value)| ((*name).to_owned(), format!("\"{value}\""))).collect();
@@ -119,24 +119,7 @@ mod tests {
     }
 
     fn tombstone(now: SystemTime, expires: Option<SystemTime>) -> Tombstone {
-        let grant = Grant {
-            provider: "acme".to_owned(),
-            lineage: String::new(),
-            client_id: String::new(),
-            issuer: None,
-            resolved: Arc::new(BTreeMap::new()),
-            account: None,
-            access: Secret::from("a"),
-            refresh: Some(Secret::from("r")),
-            scopes: vec![],
-            issued: now,
-            expires,
-            ttl: super::super::super::ttl::STATIC,
-            notes: vec![],
-            ended: None,
-            strict_rotation: false,
-            renewal: Renewal::default(),
-        };
+        let grant = Grant { refresh: Some(Secret::from("r")), issued: now, expires, ..sample() };
         Tombstone {
             id: "1".to_owned(),
             name: SecretName::parse("a").unwrap(),

@@ -126,7 +126,7 @@ impl Broker {
     async fn refresh(&self, name: &SecretName, grant: &Grant) -> Result<Grant> {
         let provider = self.providers.get(&grant.provider).await?;
         let settings = Arc::new(self.settings(&provider).await?);
-        if provider.lineage() != grant.lineage || settings.plain("client_id") != Some(grant.client_id.as_str()) {
+        if !provider.owns(&grant.lineage) || settings.plain("client_id") != Some(grant.client_id.as_str()) {
             return Err(sign_in_again(name, grant, "the provider's component or OAuth client is another one now"));
         }
         let Some(token) = grant.refresh.clone() else { return Err(sign_in_again(name, grant, "there is no refresh token")) };

@@ -138,9 +138,8 @@ fn provider(mut section: Section<'_>, paths: &Paths<'_>) -> Result<Provider> {
     };
     let port = |item: Item<'_>| item.parsed(port, "\"exact\" or \"any\"", "loopback_port = \"any\"");
     let component = |item: Item<'_>| item.parsed(|text| paths.read(text), "the name of a file", "component = \"acme.wasm\"");
-    let replaces = |item: Item<'_>| {
-        item.list(|text| Some(text.to_owned()), "a list of names of other providers", "replaces = [\"github\"]")
-    };
+    let replaces =
+        |item: Item<'_>| item.list(|text| Some(text.to_owned()), "a list of names of other providers", "replaces = [\"github\"]");
     Ok(Provider {
         scopes: optional(&mut section, "scopes", scopes)?,
         loopback_port: optional(&mut section, "loopback_port", port)?.unwrap_or_default(),

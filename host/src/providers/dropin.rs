@@ -5,11 +5,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::capabilities::Inspection;
+use super::file::Contents;
 use crate::descriptor::Descriptor;
 use crate::error::{Code, Error, Result, foreign};
 use crate::sandbox::{Prepared, Sandbox};
-use super::capabilities::Inspection;
-use super::file::Contents;
 
 /// A drop-in that was read, compiled and described.
 #[derive(Clone)]
@@ -46,10 +46,7 @@ impl DropIn {
 pub async fn load(path: &Path, contents: Contents, sandbox: &Sandbox) -> Result<DropIn> {
     let size = contents.bytes.len() as u64;
     let Contents { bytes, sha256, .. } = contents;
-    let named = |error: Error| {
-        let hint = error.hint().to_owned();
-        Error::new(error.code(), format!("{}: {}", path.display(), error.message()), hint)
-    };
+    let named = |error: Error| named(path, &error);
     let prepared = sandbox.prepare(bytes).await.map_err(named)?;
     let text = prepared.describe().await.map_err(named)?;
     let descriptor = Descriptor::parse(&text).map_err(|reason| {
@@ -60,6 +57,11 @@ pub async fn load(path: &Path, contents: Contents, sandbox: &Sandbox) -> Result<
         )
     })?;
     Ok(DropIn { descriptor: Arc::new(descriptor), sha256, bytes: size, path: path.to_owned(), prepared })
+}
+
+/// An error that tells which file it is about.
+pub(super) fn named(path: &Path, error: &Error) -> Error {
+    Error::new(error.code(), format!("{}: {}", path.display(), error.message()), error.hint().to_owned())
 }
 
 /// Whether a drop-in may be called what it calls itself, and read the variables it names. `taken` says which other

@@ -154,7 +154,8 @@ fn read(path: &Path) -> Result<Lock> {
     if !found.is_file() || found.len() > MAX_BYTES {
         return Err(damaged("it is no file of a lock's size".to_owned()));
     }
-    file::judge(&path.display().to_string(), &found).map_err(|error| damaged(error.message().trim_end_matches('.').to_owned()))?;
+    file::judge(&path.display().to_string(), &found)
+        .map_err(|error| damaged(error.message().trim_end_matches('.').to_owned()))?;
     let text = std::fs::read_to_string(path).map_err(|error| damaged(error.to_string()))?;
     let lock: Lock = toml::from_str(&text).map_err(|error| damaged(crate::error::foreign(error.message())))?;
     if lock.version != VERSION {

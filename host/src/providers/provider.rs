@@ -34,6 +34,8 @@ pub struct Origin {
     pub path: PathBuf,
     /// SHA-256 of its bytes, in hex.
     pub sha256: String,
+    /// Whether a section of the operator's file names it.
+    pub named: bool,
     /// Whose word it is that it may be used.
     pub approval: Approval,
 }
@@ -41,10 +43,8 @@ pub struct Origin {
 /// Whose word it is that a drop-in may be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Approval {
-    /// It lies in a folder that the operator named.
-    Folder,
-    /// A section of the operator's file names it.
-    Section,
+    /// The operator named the file, or the folder it lies in.
+    Place,
     /// Its bytes are in the lock; with the digests that were approved under its name before.
     Lock {
         /// Earlier digests.
@@ -81,7 +81,7 @@ impl Provider {
             Component::Embedded { .. } => format!("embedded:{name}"),
             Component::DropIn(origin) => match &origin.approval {
                 Approval::Lock { .. } => format!("plugin:{name}"),
-                Approval::Folder | Approval::Section => format!("plugin:{name}:{}", origin.sha256),
+                Approval::Place => format!("plugin:{name}:{}", origin.sha256),
             },
         }
     }
@@ -187,7 +187,12 @@ mod tests {
         let text = r#"{"name":"acme","title":"Acme","version":"1","ttl":{"default":1,"maximum":1}}"#;
         Provider {
             descriptor: Arc::new(Descriptor::parse(text).unwrap()),
-            source: Component::DropIn(Box::new(Origin { path: "acme.wasm".into(), sha256: "new".to_owned(), approval })),
+            source: Component::DropIn(Box::new(Origin {
+                path: "acme.wasm".into(),
+                sha256: "new".to_owned(),
+                named: false,
+                approval,
+            })),
             operator: config::Provider::default(),
             prepared: OnceCell::new(),
         }
@@ -208,7 +213,7 @@ mod tests {
         ] {
             assert_eq!(approved.owns(lineage), owned, "{lineage}");
         }
-        let in_a_folder = provider(Approval::Folder);
+        let in_a_folder = provider(Approval::Place);
         assert!(in_a_folder.owns("plugin:acme:new"));
         assert!(!in_a_folder.owns("plugin:acme") && !in_a_folder.owns("plugin:acme:old"));
     }

@@ -159,8 +159,12 @@ fn not_configured(descriptor: &Descriptor, missing: &Missing) -> Error {
 pub fn check_names(descriptor: &Descriptor, operator: &config::Provider) -> Result<()> {
     for name in operator.settings.keys() {
         if descriptor.setting(name).is_none() {
-            let known: Vec<&str> =
-                descriptor.settings.iter().map(|setting| setting.name.as_str()).chain(["scopes", "loopback_port", "component", "replaces", "limits"]).collect();
+            let known: Vec<&str> = descriptor
+                .settings
+                .iter()
+                .map(|setting| setting.name.as_str())
+                .chain(["scopes", "loopback_port", "component", "replaces", "limits"])
+                .collect();
             let near = known.iter().copied().max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));
             return Err(Error::new(
                 Code::InvalidConfiguration,

@@ -88,7 +88,9 @@ pub(super) fn check(engine: &Engine, component: &Component) -> Result<()> {
     let exports: Vec<String> = kind.exports(engine).map(|(name, _)| name.to_owned()).take(8).collect();
     let instead = if exports.is_empty() { "nothing".to_owned() } else { crate::error::foreign(&exports.join(", ")) };
     Err(rejected(
-        format!("This component does not export {PACKAGE}provider@{CONTRACT_VERSION}, so it is no provider; it exports {instead}."),
+        format!(
+            "This component does not export {PACKAGE}provider@{CONTRACT_VERSION}, so it is no provider; it exports {instead}."
+        ),
         "If you installed it, check that it is the right file. If you wrote it, export that interface; the SDK's export_provider! does.",
     ))
 }
@@ -108,7 +110,14 @@ fn check_functions(engine: &Engine, interface: &str, instance: &ComponentInstanc
 }
 
 fn check_version(interface: &str) -> Result<()> {
-    let version = interface.split_once('@').map_or("none", |(_, version)| version);
+    check_contract(interface.split_once('@').map_or("none", |(_, version)| version))
+}
+
+/// Whether this broker speaks that version of the contract.
+///
+/// # Errors
+/// `component_rejected`, naming both.
+pub fn check_contract(version: &str) -> Result<()> {
     // 0.1.x are compatible with each other: imported interfaces only grow (wit/VERSIONING.md)
     if version.starts_with("0.1.") {
         return Ok(());

@@ -33,7 +33,7 @@ use bindings::base::ComponentPre;
 use bindings::refresh::WithRefreshPre;
 use handles::SecretHandle;
 pub use handles::Tokens;
-pub use inspect::CONTRACT_VERSION;
+pub use inspect::{CONTRACT_VERSION, check_contract};
 pub use make::Make;
 pub use state::Context;
 use state::State;

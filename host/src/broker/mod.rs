@@ -18,6 +18,7 @@ pub mod refresh;
 mod replacing;
 pub mod resolution;
 pub mod secrets;
+pub mod spending;
 pub mod tokens;
 pub mod ttl;
 
@@ -48,6 +49,7 @@ pub struct Broker {
     flows: flows::Flows,
     keys: id_token::KeyStore,
     turns: refresh::Turns,
+    policies: spending::policy::Policies,
 }
 
 impl Broker {
@@ -76,6 +78,7 @@ impl Broker {
             flows: flows::Flows::default(),
             keys: id_token::KeyStore::default(),
             turns: refresh::Turns::default(),
+            policies: spending::policy::Policies::new(config),
         }))
     }
 
@@ -83,6 +86,12 @@ impl Broker {
     #[must_use]
     pub const fn audit(&self) -> &Audit {
         &self.audit
+    }
+
+    /// What the operator's file says of secrets.
+    #[must_use]
+    pub const fn policies(&self) -> &spending::policy::Policies {
+        &self.policies
     }
 
     /// Ends every login under way and writes the audit trail out.

@@ -220,13 +220,21 @@ mod tests {
         }
     }
 
+    fn enter(approvals: &Approvals, name: &str) {
+        let change = |lock: &mut Lock| {
+            lock.plugins.insert(name.to_owned(), approved(name));
+            Ok(())
+        };
+        approvals.change(change).unwrap();
+    }
+
     #[test]
     fn a_lock_is_read_as_it_was_written_and_is_the_users_alone() {
         let folder = tempfile::tempdir().unwrap();
         let approvals = Approvals::at(folder.path().join("data"));
         assert!(approvals.read().unwrap().plugins.is_empty(), "no file is no approval");
         for name in ["acme", "other"] {
-            approvals.change(|lock| Ok(drop(lock.plugins.insert(name.to_owned(), approved(name))))).unwrap();
+            enter(&approvals, name);
         }
         let lock = approvals.read().unwrap();
         assert_eq!(lock.with_digest("other"), Some(("other", &approved("other"))));
@@ -257,7 +265,7 @@ mod tests {
     fn a_lock_that_others_can_write_to_approves_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let approvals = Approvals::at(folder.path().to_owned());
-        approvals.change(|lock| Ok(drop(lock.plugins.insert("acme".to_owned(), approved("x"))))).unwrap();
+        enter(&approvals, "acme");
         std::fs::set_permissions(approvals.file(), std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
         assert!(approvals.read().unwrap_err().message().contains("others may write to it"));
     }

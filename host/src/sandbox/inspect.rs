@@ -4,27 +4,19 @@
 
 use wasmtime::Engine;
 use wasmtime::component::Component;
-use wasmtime::component::types::{ComponentInstance, ComponentItem};
+use wasmtime::component::types::ComponentItem;
 
+use super::signature;
 use crate::error::{Code, Error, Result};
 
 /// The contract's package.
 pub(super) const PACKAGE: &str = "credentials-broker:provider/";
 /// The contract's version that this broker speaks.
 pub const CONTRACT_VERSION: &str = "0.1.0";
-/// The functions of the contract's interfaces that components export.
-const FUNCTIONS: &[(&str, &[&str])] = &[
-    ("provider", &["describe", "resolve", "authorization", "exchange"]),
-    ("refresh", &["refresh"]),
-    ("revocation", &["revoke"]),
-    ("account", &["account"]),
-    ("device", &["start", "poll"]),
-    ("minting", &["mint"]),
-];
 /// Interfaces that would open a way around the broker's own door.
 const FORBIDDEN: &[&str] = &["wasi:http/", "wasi:sockets/"];
 
-fn rejected(message: String, hint: impl Into<String>) -> Error {
+pub(super) fn rejected(message: String, hint: impl Into<String>) -> Error {
     Error::new(Code::ComponentRejected, message, hint.into())
 }
 
@@ -77,7 +69,7 @@ pub(super) fn check(engine: &Engine, component: &Component) -> Result<()> {
             check_version(interface)?;
             let interface = interface.split('@').next().unwrap_or(interface);
             if let ComponentItem::ComponentInstance(instance) = &item.ty {
-                check_functions(engine, interface, instance)?;
+                signature::check(engine, interface, instance)?;
             }
             provider |= interface == "provider";
         }
@@ -92,20 +84,6 @@ pub(super) fn check(engine: &Engine, component: &Component) -> Result<()> {
             "This component does not export {PACKAGE}provider@{CONTRACT_VERSION}, so it is no provider; it exports {instead}."
         ),
         "If you installed it, check that it is the right file. If you wrote it, export that interface; the SDK's export_provider! does.",
-    ))
-}
-
-/// Whether an interface has all its functions: the linker would name the first that is missing only.
-fn check_functions(engine: &Engine, interface: &str, instance: &ComponentInstance) -> Result<()> {
-    let Some((_, functions)) = FUNCTIONS.iter().find(|(name, _)| *name == interface) else { return Ok(()) };
-    let there: Vec<&str> = instance.exports(engine).map(|(name, _)| name).collect();
-    let missing: Vec<&str> = functions.iter().copied().filter(|function| !there.contains(function)).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    Err(rejected(
-        format!("This component exports the interface {interface} without {}.", missing.join(", ")),
-        "If you installed it, ask its author for a whole one. If you wrote it, build it against the world `component` of this broker's wit/ folder.",
     ))
 }
 

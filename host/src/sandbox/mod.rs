@@ -16,6 +16,7 @@ mod json;
 mod make;
 mod meter;
 mod scrub;
+mod signature;
 mod state;
 
 use std::path::Path;
@@ -81,7 +82,7 @@ impl Limits {
         instances: 64,
     };
     /// For `describe`, which has nothing to do but return a text.
-    const DESCRIBE: Self = Self { deadline: Duration::from_secs(5), computing: Duration::from_secs(2), ..Self::STANDARD };
+    const DESCRIBE: Self = Self { deadline: Duration::from_secs(15), computing: Duration::from_secs(2), ..Self::STANDARD };
 }
 
 /// The largest component, in bytes.

@@ -32,11 +32,8 @@ fn fill(folder: &Folder) {
     folder.put("foreign.wasm", &wat::parse_str("(component)").unwrap());
     folder.put("half.wasm", &half());
     folder.put("half-refresh.wasm", &good.clone().beside(HALF_REFRESH).bytes());
-    folder.put("other-types.wasm", &exporting(&["describe", "resolve", "authorization", "exchange"], "u32", ""));
-    folder.put(
-        "wants-more-of-the-host.wasm",
-        &exporting(&["describe", "resolve", "authorization", "exchange"], "string", NEWER_HOST),
-    );
+    folder.put("other-types.wasm", &exporting(&["describe", "resolve", "authorization", "exchange"], "u32"));
+    folder.put_guest(&good.clone().beside(NEWER_HOST), "wants-more-of-the-host.wasm");
     folder.put_guest(&good.clone().version("0.2.0"), "newer-contract.wasm");
     folder.put_guest(&good.clone().version("0.0.9"), "older-contract.wasm");
     let import = |name: &str| good.clone().beside(&format!("(import \"{name}\" (instance))"));
@@ -75,17 +72,17 @@ fn fill(folder: &Folder) {
 
 /// Exports the provider's interface with one function of the four.
 fn half() -> Vec<u8> {
-    exporting(&["describe"], "string", "")
+    exporting(&["describe"], "string")
 }
 
 /// Exports the optional interface with nothing in it.
 const HALF_REFRESH: &str = r#"(instance $nothing) (export "credentials-broker:provider/refresh@0.1.0" (instance $nothing))"#;
 
-/// Imports something from the host that this host does not have.
-const NEWER_HOST: &str = r#"(import "credentials-broker:provider/host@0.1.0" (instance (export "remember" (func))))"#;
+/// Imports something of a later host that this one does not have.
+const NEWER_HOST: &str = r#"(import "credentials-broker:provider/host@0.1.1" (instance (export "remember" (func))))"#;
 
-/// Exports the provider's interface with functions of that result, and imports more.
-fn exporting(functions: &[&str], result: &str, import: &str) -> Vec<u8> {
+/// Exports the provider's interface with functions of that result.
+fn exporting(functions: &[&str], result: &str) -> Vec<u8> {
     let (mut core, mut lifted, mut exports) = (String::new(), String::new(), String::new());
     for name in functions {
         let _ = write!(core, r#"(func (export "{name}") (result i32) (i32.const 0))"#);
@@ -96,7 +93,7 @@ fn exporting(functions: &[&str], result: &str, import: &str) -> Vec<u8> {
         let _ = write!(exports, r#"(export "{name}" (func ${name}))"#);
     }
     let text = format!(
-        r#"(component {import}
+        r#"(component
         (core module $m (memory (export "memory") 1) {core})
         (core instance $i (instantiate $m))
         (alias core export $i "memory" (core memory $memory)) {lifted}

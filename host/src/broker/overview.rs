@@ -51,7 +51,7 @@ impl Broker {
                 provider,
             }
         });
-        (overviews.collect(), listing.rejected)
+        (overviews.collect(), listing.unusable.into_iter().map(|unusable| unusable.error).collect())
     }
 
     /// Counts.

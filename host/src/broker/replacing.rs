@@ -32,10 +32,9 @@ pub(super) fn may_replace(name: &SecretName, old: Option<&Record>, new: Newcomer
         let hint = format!("Use another secret_name, or delete \"{name}\" first with delete_secret if it is no longer needed.");
         Err(Error::new(Code::Conflict, what, hint))
     };
-    let lineage = new.provider.lineage();
     let grant = match &old.stored {
         Stored::Static(_) => return taken(format!("\"{name}\" is a stored value; a login does not replace it.")),
-        Stored::Grant(grant) if grant.lineage != lineage => {
+        Stored::Grant(grant) if !new.provider.owns(&grant.lineage) => {
             return taken(format!("\"{name}\" is a login with {}.", grant.provider));
         }
         Stored::Grant(_) if new.replace => return Ok(()),
@@ -72,8 +71,12 @@ pub(super) fn may_replace(name: &SecretName, old: Option<&Record>, new: Newcomer
 fn same(old: &Account, new: &Account) -> bool {
     // Google writes its issuer with and without the scheme
     let bare = |issuer: &str| issuer.strip_prefix("https://").unwrap_or(issuer).to_owned();
-    let confirmed = old.vouched == Vouched::Component && new.vouched == Vouched::IdToken;
-    old.subject == new.subject && (confirmed || bare(&old.issuer) == bare(&new.issuer) && old.vouched == new.vouched)
+    let vouched = match (old.vouched, new.vouched) {
+        (Vouched::Component, _) => true,
+        (Vouched::IdToken, Vouched::IdToken) => bare(&old.issuer) == bare(&new.issuer),
+        (Vouched::IdToken, Vouched::Component) => false,
+    };
+    vouched && old.subject == new.subject
 }
 
 #[cfg(test)]

@@ -14,8 +14,10 @@ pub mod handles;
 mod host;
 mod inspect;
 mod json;
+mod make;
 mod meter;
 mod scrub;
+mod signature;
 mod state;
 
 use std::path::Path;
@@ -35,7 +37,8 @@ use bindings::refresh::WithRefreshPre;
 use bindings::revocation::WithRevocationPre;
 pub use calls::{DeviceStart, Revocation};
 pub use handles::Tokens;
-pub use inspect::CONTRACT_VERSION;
+pub use inspect::{CONTRACT_VERSION, check_contract};
+pub use make::Make;
 pub use state::Context;
 use state::State;
 
@@ -58,6 +61,12 @@ pub struct Limits {
     pub kept_bytes: usize,
     /// Lines logged; further ones are dropped.
     pub log_lines: u32,
+    /// The largest answer of an endpoint, in bytes; metadata may have four times that.
+    pub answer_bytes: usize,
+    /// Elements of all its tables together.
+    pub table_elements: usize,
+    /// Instances, and memories, and tables.
+    pub instances: usize,
 }
 
 impl Limits {
@@ -71,9 +80,12 @@ impl Limits {
         handles: 1024,
         kept_bytes: 8 << 20,
         log_lines: 50,
+        answer_bytes: 256 << 10,
+        table_elements: 100_000,
+        instances: 64,
     };
     /// For `describe`, which has nothing to do but return a text.
-    const DESCRIBE: Self = Self { deadline: Duration::from_secs(5), computing: Duration::from_secs(2), ..Self::STANDARD };
+    const DESCRIBE: Self = Self { deadline: Duration::from_secs(15), computing: Duration::from_secs(2), ..Self::STANDARD };
 }
 
 /// The largest component, in bytes.
@@ -103,6 +115,7 @@ pub struct Prepared {
     base: ComponentPre<State>,
     optional: Optional,
     limits: Limits,
+    make: Arc<Make>,
 }
 
 /// The optional interfaces, as far as the component exports them.
@@ -115,13 +128,22 @@ struct Optional {
 }
 
 impl Optional {
-    fn of(linked: &InstancePre<State>) -> Self {
-        Self {
-            refresh: WithRefreshPre::new(linked.clone()).ok(),
-            revocation: WithRevocationPre::new(linked.clone()).ok(),
-            account: WithAccountPre::new(linked.clone()).ok(),
-            device: WithDevicePre::new(linked.clone()).ok(),
-        }
+    fn of(linked: &InstancePre<State>, make: &Make) -> Result<Self> {
+        Ok(Self {
+            refresh: as_exported(make, "refresh", WithRefreshPre::new(linked.clone()))?,
+            revocation: as_exported(make, "revocation", WithRevocationPre::new(linked.clone()))?,
+            account: as_exported(make, "account", WithAccountPre::new(linked.clone()))?,
+            device: as_exported(make, "device", WithDevicePre::new(linked.clone()))?,
+        })
+    }
+}
+
+/// An interface that is not exported is absent; one that is, under another type, is no interface of the contract.
+fn as_exported<T>(make: &Make, interface: &str, bound: wasmtime::Result<T>) -> Result<Option<T>> {
+    match bound {
+        Ok(bound) => Ok(Some(bound)),
+        Err(error) if make.exports(interface) => Err(inspect::mismatch(&error)),
+        Err(_) => Ok(None),
     }
 }
 
@@ -240,18 +262,25 @@ impl Sandbox {
         let component = Component::from_binary(engine, bytes).map_err(|error| inspect::not_a_component(bytes, &error))?;
         inspect::check(engine, &component)?;
         let linked = self.0.linker.instantiate_pre(&component).map_err(|error| inspect::mismatch(&error))?;
-        let optional = Optional::of(&linked);
+        let make = Arc::new(Make::of(engine, &component, bytes));
+        let optional = Optional::of(&linked, &make)?;
         let base = ComponentPre::new(linked).map_err(|error| inspect::mismatch(&error))?;
-        Ok(Prepared { sandbox: self.clone(), base, optional, limits: Limits::STANDARD })
+        Ok(Prepared { sandbox: self.clone(), base, optional, limits: Limits::STANDARD, make })
     }
 }
 
 impl Prepared {
     /// The same component under other limits.
     #[must_use]
-    pub const fn with_limits(mut self, limits: Limits) -> Self {
+    pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
+    }
+
+    /// What it is made of.
+    #[must_use]
+    pub fn make(&self) -> &Make {
+        &self.make
     }
 
     /// Whether it exports the interface `refresh`.

@@ -10,7 +10,7 @@ use credentials_broker::broker::login::{LoginRequest, Started};
 use credentials_broker::config;
 use credentials_broker::error::Error;
 use credentials_broker::providers::Providers;
-use credentials_broker::vault::{Memory, Vault};
+use credentials_broker::vault::Memory;
 
 use super::broker::Launch;
 use super::place;
@@ -18,7 +18,6 @@ use super::place;
 /// A broker in this process, with what it was launched with.
 pub struct Inside {
     pub broker: Arc<Broker>,
-    pub vault: Arc<dyn Vault>,
     _launch: Launch,
 }
 
@@ -28,9 +27,9 @@ impl Inside {
         let (_, arguments, _) = launch.plan();
         let config = config::load(Some(arguments[1].as_ref())).unwrap();
         let providers = Providers::new(&config, &[], Some(place::target("tmp/compiled"))).unwrap();
-        let vault: Arc<dyn Vault> = Arc::new(Memory::default());
-        let broker = Broker::new(&config, Arc::clone(&vault), providers, Audit::to(std::io::sink()), None).unwrap();
-        Self { broker, vault, _launch: launch }
+        let vault = Arc::new(Memory::default());
+        let broker = Broker::new(&config, vault, providers, Audit::to(std::io::sink()), None).unwrap();
+        Self { broker, _launch: launch }
     }
 
     /// Begins a login.

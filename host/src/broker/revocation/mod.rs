@@ -197,7 +197,7 @@ impl Broker {
     ) -> Result<Result<Option<Revocation>, (String, Failed)>> {
         let provider = self.providers.get(&grant.provider).await?;
         let settings = Arc::new(self.settings(&provider).await?);
-        if provider.lineage() != grant.lineage || settings.plain("client_id") != Some(grant.client_id.as_str()) {
+        if !provider.owns(&grant.lineage) || settings.plain("client_id") != Some(grant.client_id.as_str()) {
             return Err(Error::new(
                 Code::Unavailable,
                 "The provider's component or OAuth client is another one than at the login; the token is not shown to it.",

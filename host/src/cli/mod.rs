@@ -3,13 +3,16 @@
 mod demo;
 mod providers;
 mod serve;
+mod vault;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::{Code, Error};
+use crate::config::{self, Browser, Config};
+use crate::error::{Code, Error, Result};
 
 /// Signs people in with OAuth providers for AI agents and hands the agents short-lived references: an MCP server over
 /// standard input and output.
@@ -28,6 +31,9 @@ struct Options {
     /// The operator's file. Default: $MCP_CREDENTIALS_BROKER_CONFIG, else broker.toml in the configuration folder.
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
+    /// The vault's file. Default: [vault] path of the operator's file, else vault.db in the data folder if there is one.
+    #[arg(long, value_name = "FILE", global = true)]
+    vault: Option<PathBuf>,
     /// A folder of provider components; may be given more than once. Naming it approves what lies in it.
     #[arg(long, value_name = "DIR", global = true)]
     plugins: Vec<PathBuf>,
@@ -47,6 +53,28 @@ enum Command {
     /// Looks at provider components.
     #[command(subcommand)]
     Providers(providers::Command),
+    /// Keeps logins and secrets in an encrypted file instead of in memory.
+    #[command(subcommand)]
+    Vault(vault::Command),
+}
+
+impl Options {
+    /// The operator's file, narrowed by what the command line says.
+    fn load(&self) -> Result<Config> {
+        let mut config = config::load(self.config.as_deref())?;
+        if let Some(file) = &self.vault {
+            config.vault.path = Some(file.clone());
+        }
+        if self.no_browser {
+            config.browser = Browser::None;
+        }
+        Ok(config)
+    }
+}
+
+/// Standard output may be a closed pipe: that is the reader's business, not an error.
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// Reads the command line and does what it says.
@@ -58,6 +86,7 @@ pub fn main() -> ExitCode {
         None => serve::run(&arguments.options),
         Some(Command::Demo { headless }) => demo::run(headless),
         Some(Command::Providers(command)) => providers::run(command),
+        Some(Command::Vault(command)) => vault::run(&arguments.options, command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

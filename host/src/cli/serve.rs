@@ -9,12 +9,11 @@ use std::time::Duration;
 use super::Options;
 use crate::audit::Audit;
 use crate::broker::Broker;
-use crate::config::{self, Browser};
 use crate::error::{Code, Error, Result};
 use crate::mcp;
 use crate::providers::Providers;
 use crate::secret::Secret;
-use crate::vault::Memory;
+use crate::vault;
 
 /// Told to a person who typed the name to see what happens.
 const GREETING: &str = "\
@@ -41,13 +40,10 @@ pub(super) fn run(options: &Options) -> Result<()> {
 
 /// A broker from the operator's file, the environment and the command line.
 pub(super) fn assemble(options: &Options) -> Result<Arc<Broker>> {
-    let mut config = config::load(options.config.as_deref())?;
-    if options.no_browser {
-        config.browser = Browser::None;
-    }
+    let config = options.load()?;
     let providers = Providers::new(&config, &options.plugins, compile_cache())?;
     let jwt_secret = jwt_secret(std::env::var("JWT_SECRET"))?;
-    let broker = Broker::new(&config, Arc::new(Memory::default()), providers, Audit::stderr(), jwt_secret.as_ref())?;
+    let broker = Broker::new(&config, vault::open(&config.vault)?, providers, Audit::stderr(), jwt_secret.as_ref())?;
     if let Some(problem) = broker.mint_problem() {
         tracing::warn!("mint_token will refuse: {problem}");
     }

@@ -182,7 +182,8 @@ fn source(item: Item<'_>, paths: &Paths<'_>) -> Result<Source> {
         return Ok(Source::Text(text.to_owned()));
     }
     let expected = "a text, or a table that says where it is: one of env, file, command, secret";
-    let form = "\"text\", { env = \"NAME\" }, { file = \"NAME\" }, { command = [\"PROGRAM\", \"ARGUMENT\"] } or { secret = \"NAME\" }";
+    let form =
+        "\"text\", { env = \"NAME\" }, { file = \"NAME\" }, { command = [\"PROGRAM\", \"ARGUMENT\"] } or { secret = \"NAME\" }";
     let wrong = item.wrong(expected, form);
     let mut section = item.table(expected, form)?;
     let env = section.take("env");
@@ -198,9 +199,7 @@ fn source(item: Item<'_>, paths: &Paths<'_>) -> Result<Source> {
         (None, Some(item), None, None) => {
             Elsewhere::File(item.parsed(|text| paths.read(text), "the name of a file", "{ file = \"NAME\" }")?)
         }
-        (None, None, Some(item), None) => {
-            Elsewhere::Command(words(&item, "{ command = [\"PROGRAM\", \"ARGUMENT\"] }")?)
-        }
+        (None, None, Some(item), None) => Elsewhere::Command(words(&item, "{ command = [\"PROGRAM\", \"ARGUMENT\"] }")?),
         (None, None, None, Some(item)) => {
             let name = |text: &str| SecretName::parse(text).is_ok().then(|| text.to_owned());
             Elsewhere::Secret(item.parsed(name, "the name of a secret in the vault", "{ secret = \"NAME\" }")?)

@@ -104,11 +104,10 @@ pub fn write(file: &Path, contents: Contents, readers: &Readers) -> Result<()> {
 }
 
 fn seal(plain: &[u8], readers: &Readers) -> Result<Vec<u8>> {
-    let failed = |what: String| Error::new(Code::InvalidArgument, what, "Use recipients such as age1…, as age-keygen prints them.");
+    let failed =
+        |what: String| Error::new(Code::InvalidArgument, what, "Use recipients such as age1…, as age-keygen prints them.");
     let encryptor = match readers {
-        Readers::Passphrase(passphrase) => {
-            Encryptor::with_user_passphrase(SecretString::from(passphrase.expose().to_owned()))
-        }
+        Readers::Passphrase(passphrase) => Encryptor::with_user_passphrase(SecretString::from(passphrase.expose().to_owned())),
         Readers::Recipients(texts) => {
             let parse = |text: &String| {
                 age::x25519::Recipient::from_str(text).map_err(|_| failed(format!("{} is no age recipient.", foreign(text))))
@@ -124,7 +123,8 @@ fn seal(plain: &[u8], readers: &Readers) -> Result<Vec<u8>> {
         writer.write_all(plain)?;
         writer.finish().map(drop)
     };
-    write(&mut sealed).map_err(|error| Error::new(Code::Internal, format!("The archive cannot be sealed: {error}."), "Try again."))?;
+    write(&mut sealed)
+        .map_err(|error| Error::new(Code::Internal, format!("The archive cannot be sealed: {error}."), "Try again."))?;
     Ok(sealed)
 }
 

@@ -306,12 +306,7 @@ mod tests {
             client_id: "id".to_owned(),
             issuer: Some("https://issuer.example".to_owned()),
             resolved: Arc::new([("token".to_owned(), "https://issuer.example/t".to_owned())].into()),
-            account: Some(Account {
-                issuer: "i".to_owned(),
-                subject: "s".to_owned(),
-                label: None,
-                vouched: Vouched::Component,
-            }),
+            account: Some(Account { issuer: "i".to_owned(), subject: "s".to_owned(), label: None, vouched: Vouched::Component }),
             access: Secret::from("acc\"ess"),
             refresh: Some(Secret::from("refresh")),
             scopes: vec!["a".to_owned()],

@@ -25,7 +25,15 @@ use crate::secret::{Kind, Secret, SecretName};
 
 pub use memory::{MAX_SECRETS, MAX_TOTAL_BYTES, Memory};
 pub use place::default_file;
-pub use sqlite::{MAX_RECORDS, NewKey, Sqlite, Status, init};
+pub use sqlite::{MAX_RECORDS, NewKey, Sqlite, Status, check_free, init};
+
+/// The passphrase that `[vault] key_command` prints, if there is such a command.
+///
+/// # Errors
+/// `vault_locked` where it prints none.
+pub fn command_passphrase(config: &config::Vault) -> Result<Option<Secret>> {
+    config.key_command.as_deref().map(key::source::from_command).transpose()
+}
 
 /// The vault of this process: the file that the operator named, else the one at the platform's place if there is one, else
 /// the memory. Nothing is opened yet. Every command that needs a vault asks here.

@@ -25,7 +25,8 @@ pub(super) struct Place {
 
 /// Which file.
 pub(super) fn which(config: &config::Vault) -> Option<Place> {
-    let named = config.path.as_ref().map(|file| Place { file: std::path::absolute(file).unwrap_or_else(|_| file.clone()), named: true });
+    let named =
+        config.path.as_ref().map(|file| Place { file: std::path::absolute(file).unwrap_or_else(|_| file.clone()), named: true });
     named.or_else(|| default_file().map(|file| Place { file, named: false }))
 }
 

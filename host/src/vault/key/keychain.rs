@@ -43,10 +43,7 @@ pub(super) fn remove(name: &str) -> Result<()> {
     })
 }
 
-fn call<T: Send + 'static>(
-    name: &str,
-    act: impl FnOnce(&Entry) -> keyring_core::Result<T> + Send + 'static,
-) -> Result<T> {
+fn call<T: Send + 'static>(name: &str, act: impl FnOnce(&Entry) -> keyring_core::Result<T> + Send + 'static) -> Result<T> {
     if CALLING.swap(true, Ordering::AcqRel) {
         return Err(unavailable("is still busy with the question before; it may be waiting for you"));
     }

@@ -92,9 +92,7 @@ pub(super) fn stamp(connection: &Connection) -> Result<(Stamp, i64)> {
     schema::newer(version)?;
     let sql = "SELECT key_version, lock_epoch, counter FROM vault, ledger";
     let mut statement = connection.prepare_cached(sql).map_err(failed)?;
-    let read = statement.query_row([], |row| {
-        Ok((Stamp { key_version: row.get(0)?, lock_epoch: row.get(1)? }, row.get(2)?))
-    });
+    let read = statement.query_row([], |row| Ok((Stamp { key_version: row.get(0)?, lock_epoch: row.get(1)? }, row.get(2)?)));
     read.map_err(failed)
 }
 

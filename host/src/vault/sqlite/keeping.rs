@@ -1,7 +1,7 @@
-//! What a person does with a vault: make it, look at it, lock and unlock it, give it other keys.
+//! What a person does with a vault that is there: look at it, lock and unlock it, give it other keys.
 
 use std::borrow::Cow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -10,31 +10,19 @@ use rusqlite::{OptionalExtension as _, params};
 use super::database::{self, Stamp};
 use super::failure::{failed, tampered};
 use super::ledger::Ledger;
+use super::making::{NewKey, Wrapping};
 use super::opening::{seal_audit_key, stored_audit_key};
 use super::session::Session;
-use super::{Sqlite, audit_head, current, schema, write_audit_head};
+use super::{Sqlite, audit_head, current, write_audit_head};
 use crate::config;
 use crate::error::{Code, Error, Result};
 use crate::secret::Secret;
 use crate::vault::Vault as _;
 use crate::vault::key::resting::{self, Resting, Until};
 use crate::vault::key::source::{self, Source};
-use crate::vault::key::{Key, Keys, Wrap, fill};
+use crate::vault::key::{Key, Keys};
 use crate::vault::place::which;
 
-/// What is to open a vault from now on.
-#[derive(Debug, Clone)]
-pub enum NewKey {
-    /// A new entry in the operating system's keychain.
-    Keychain,
-    /// This passphrase.
-    Passphrase(Secret),
-    /// This file, which is made where it does not exist.
-    KeyFile(PathBuf),
-}
-
-/// The shortest passphrase, in characters.
-const SHORTEST: usize = 8;
 /// The longest time that a vault may be unlocked for: 30 days.
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
 
@@ -53,150 +41,6 @@ pub struct Status {
     pub secrets: Result<usize>,
     /// Until when it is unlocked, if it is for a time.
     pub until: Option<SystemTime>,
-}
-
-/// A wrapping key, and what is written down of where it comes from.
-struct Wrapping {
-    source: Source,
-    by: Key,
-}
-
-/// Makes a vault. `config` says where, and a key file there counts where `key` names none.
-///
-/// # Errors
-/// `conflict` where there is one, `keychain_unavailable`, `vault_unwritable`, `invalid_argument` for a short passphrase.
-pub fn init(config: &config::Vault, key: &NewKey) -> Result<PathBuf> {
-    let place = which(config).ok_or_else(|| {
-        Error::new(Code::VaultUnwritable, "This system has no data folder for the user.", "Name a file with --vault.")
-    })?;
-    let taken = || {
-        Error::new(
-            Code::Conflict,
-            format!("There is a vault {} already.", place.file.display()),
-            "Use it, or name another file with --vault. To begin anew, move it away yourself.",
-        )
-    };
-    if place.exists() {
-        return Err(taken());
-    }
-    let folder = place.make_folder()?;
-    let mut id = [0; 16];
-    fill(&mut id)?;
-    let wrapping = Wrapping::new(key, &id, 1)?;
-    // Made whole beside its place and then linked to it, which only one can do.
-    let made = made_beside(&folder, &id, &wrapping).and_then(|beside| {
-        let linked = std::fs::hard_link(&beside, &place.file);
-        let _ = std::fs::remove_file(&beside);
-        linked.map_err(|error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => taken(),
-            _ => unwritable(&place.file, &error),
-        })
-    });
-    if made.is_err() && wrapping.source == Source::Keychain {
-        // The first failure is the one to tell.
-        let _ = source::remove_from_keychain(&id, 1);
-    }
-    made?;
-    on_disk(&folder)?;
-    Ok(place.file)
-}
-
-fn unwritable(file: &Path, error: &std::io::Error) -> Error {
-    let hint = "Name a place where you may write, with --vault.";
-    Error::new(Code::VaultUnwritable, format!("{} cannot be made: {error}.", file.display()), hint)
-}
-
-/// A whole vault in a file of another name.
-fn made_beside(folder: &Path, id: &[u8; 16], wrapping: &Wrapping) -> Result<PathBuf> {
-    let mut random = [0; 8];
-    fill(&mut random)?;
-    let name: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    let file = folder.join(format!(".new-vault-{name}"));
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(&file).map_err(|error| unwritable(&file, &error))?;
-    let made = fill_file(&file, id, wrapping);
-    if made.is_err() {
-        for ending in ["", "-wal", "-shm", "-journal"] {
-            let mut name = file.clone().into_os_string();
-            name.push(ending);
-            let _ = std::fs::remove_file(name);
-        }
-    }
-    made.map(|()| file)
-}
-
-fn fill_file(file: &Path, id: &[u8; 16], wrapping: &Wrapping) -> Result<()> {
-    let mut connection = database::connect(file)?;
-    connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
-    schema::create(&mut connection)?;
-    let master = Key::random()?;
-    let (source, wrapped) = wrapping.wrap(id, 1, &master)?;
-    let keys = Keys::new(&master, id, 1)?;
-    let audit_key = seal_audit_key(&keys, Key::random()?.bytes())?;
-    let transaction = connection.transaction().map_err(failed)?;
-    let sql = "INSERT INTO vault (one, id, key_version, key_source, wrapped_key, lock_epoch, audit_key) VALUES (1, ?1, 1, ?2, ?3, 0, ?4)";
-    transaction.execute(sql, params![id.as_slice(), source, wrapped, audit_key]).map_err(failed)?;
-    let sql = "INSERT INTO ledger (one, counter, sealed) VALUES (1, 0, ?1)";
-    transaction.execute(sql, params![Ledger::default().seal(&keys)?]).map_err(failed)?;
-    transaction.commit().map_err(failed)?;
-    // Closing moves everything out of the write-ahead log and takes that away.
-    connection.close().map_err(|(_, error)| failed(error))
-}
-
-/// A new name in a folder is on the disk when the folder is.
-#[cfg(unix)]
-fn on_disk(folder: &Path) -> Result<()> {
-    std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| unwritable(folder, &error))
-}
-
-#[cfg(not(unix))]
-fn on_disk(_: &Path) -> Result<()> {
-    Ok(())
-}
-
-impl Wrapping {
-    fn new(key: &NewKey, id: &[u8], version: i64) -> Result<Self> {
-        Ok(match key {
-            NewKey::Keychain => {
-                let by = source::put_into_keychain(id, version).map_err(|error| {
-                    error.with_hint(
-                        "Use --passphrase, or --key-file FILE, instead; or start the keychain and try again. Nothing was made.",
-                    )
-                })?;
-                Self { source: Source::Keychain, by }
-            }
-            NewKey::Passphrase(passphrase) => {
-                if passphrase.expose().chars().count() < SHORTEST {
-                    return Err(Error::new(
-                        Code::InvalidArgument,
-                        format!("The passphrase has fewer than {SHORTEST} characters."),
-                        "Use a longer one, such as five random words.",
-                    ));
-                }
-                let source = Source::passphrase()?;
-                let Source::Passphrase(stretch) = &source else {
-                    return Err(Error::new(Code::Internal, "A passphrase has another source.", "Report this."));
-                };
-                let by = source::from_passphrase(stretch, passphrase)?;
-                Self { source, by }
-            }
-            NewKey::KeyFile(path) => {
-                source::make_file(path)?;
-                let source = Source::key_file(path)?;
-                let by = source::from_file(path, id)?;
-                Self { source, by }
-            }
-        })
-    }
-
-    fn wrap(&self, id: &[u8], version: i64, master: &Key) -> Result<(String, Vec<u8>)> {
-        let source = self.source.text()?;
-        let wrapped = Wrap { vault: id, source: &source, version }.wrap(&self.by, master)?;
-        Ok((source, wrapped))
-    }
 }
 
 impl Sqlite {
@@ -303,7 +147,8 @@ impl Sqlite {
         let version = header.stamp.key_version + 1;
         let wrapping = Wrapping::new(new, &header.id, version)?;
         let done = self.reseal(&wrapping, header.stamp, version);
-        let left = if done.is_ok() { (Source::parse(&header.source)?, header.stamp.key_version) } else { (wrapping.source, version) };
+        let left =
+            if done.is_ok() { (Source::parse(&header.source)?, header.stamp.key_version) } else { (wrapping.source, version) };
         match left {
             (Source::Keychain, version) => source::remove_from_keychain(&header.id, version)
                 .unwrap_or_else(|error| tracing::warn!("the keychain keeps a key that opens nothing any more: {error}")),
@@ -340,15 +185,15 @@ impl Sqlite {
         let (source, wrapped) = wrapping.wrap(&old.vault, version, &master)?;
         let keys = Keys::new(&master, &old.vault, version)?;
         transaction.execute("DELETE FROM record", []).map_err(failed)?;
-        let empty = Ledger { counter: counter + 1, audit_floor: known.audit_floor, ..Ledger::default() };
-        let mut session = Session::new(&transaction, &keys, Cow::Owned(empty));
+        let mut session = Session::new(&transaction, &keys, Cow::Owned(Ledger::after(known)));
         for row in &rows {
             session.put(row)?;
         }
         if let (Some(head), Some(sequence)) = (head, sequence) {
             write_audit_head(&session, sequence, &head)?;
         }
-        let sql = "UPDATE vault SET key_version = ?1, key_source = ?2, wrapped_key = ?3, audit_key = ?4, lock_epoch = lock_epoch + 1";
+        let sql =
+            "UPDATE vault SET key_version = ?1, key_source = ?2, wrapped_key = ?3, audit_key = ?4, lock_epoch = lock_epoch + 1";
         let audit_key = seal_audit_key(&keys, audit_key.bytes())?;
         transaction.execute(sql, params![version, source, wrapped, audit_key]).map_err(failed)?;
         session.finish_all()?;

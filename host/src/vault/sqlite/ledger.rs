@@ -62,6 +62,11 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
+    /// One without rows, that goes on from another.
+    pub(super) fn after(other: &Self) -> Self {
+        Self { counter: other.counter + 1, audit_floor: other.audit_floor, ..Self::default() }
+    }
+
     /// Whether the bucket has exactly these rows.
     pub(super) fn agrees(&self, keys: &Keys, bucket: Bucket, rows: &[Entry]) -> bool {
         digest(keys, rows) == self.buckets.get(&bucket).copied()

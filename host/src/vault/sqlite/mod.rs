@@ -7,7 +7,8 @@
 //! | `session` | the rows of one transaction, each held against the ledger |
 //! | `ledger` | which rows there are, so that none can be put back or taken away |
 //! | `opening` | how the keys get here, and when they are forgotten |
-//! | `keeping` | make, lock, unlock, rekey |
+//! | `making` | how a vault comes to be |
+//! | `keeping` | look at it, lock, unlock, rekey |
 //! | `turns` | who may renew a grant |
 //! | `failure` | what SQLite's errors mean |
 //!
@@ -17,6 +18,7 @@ mod database;
 mod failure;
 mod keeping;
 mod ledger;
+mod making;
 mod opening;
 mod schema;
 mod session;
@@ -45,7 +47,8 @@ use ledger::Ledger;
 use opening::Held;
 use session::{Opened, Session, Table};
 
-pub use keeping::{NewKey, Status, init};
+pub use keeping::Status;
+pub use making::{NewKey, check_free, init};
 
 /// The most rows that a vault holds.
 pub const MAX_RECORDS: usize = 1_000_000;
@@ -231,7 +234,9 @@ fn current(
 ) -> Result<()> {
     if seen.as_ref().is_some_and(|(vault, highest)| *vault == keys.vault && counter < *highest) {
         let error = tampered("it is older than what this process has seen");
-        return Err(error.with_hint("If you put a copy in its place, restart the MCP clients. Else find out who can write to that file."));
+        return Err(
+            error.with_hint("If you put a copy in its place, restart the MCP clients. Else find out who can write to that file.")
+        );
     }
     if ledger.as_ref().is_none_or(|ledger| ledger.counter != counter) {
         let sealed: Vec<u8> = connection
@@ -288,8 +293,7 @@ impl Vault for Sqlite {
     fn list(&self) -> Result<Vec<(SecretName, Record)>> {
         let all = self.read(|session| session.all())?;
         let secrets = all.iter().filter(|row| row.table == Table::Secret);
-        let mut secrets: Vec<_> =
-            secrets.map(|row| Ok((SecretName::parse(&row.name)?, record(row)?))).collect::<Result<_>>()?;
+        let mut secrets: Vec<_> = secrets.map(|row| Ok((SecretName::parse(&row.name)?, record(row)?))).collect::<Result<_>>()?;
         secrets.sort_by(|(a, _), (b, _)| a.cmp(b));
         Ok(secrets)
     }

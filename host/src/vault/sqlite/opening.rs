@@ -103,7 +103,11 @@ impl Sqlite {
 }
 
 fn wrong_key(what: impl Into<std::borrow::Cow<'static, str>>) -> Error {
-    Error::new(Code::WrongKey, what, "Use the passphrase, key file or user account that the vault was made with. Nothing was changed.")
+    Error::new(
+        Code::WrongKey,
+        what,
+        "Use the passphrase, key file or user account that the vault was made with. Nothing was changed.",
+    )
 }
 
 /// Where the audit key belongs.

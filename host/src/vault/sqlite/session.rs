@@ -115,7 +115,13 @@ impl<'a> Session<'a> {
         if !agree || buckets.len() != self.ledger.filled() {
             return Err(tampered("a record was taken away, put back or added"));
         }
-        sealed.into_iter().map(|row| { let entry = row.entry; self.unseal(row, entry) }).collect()
+        sealed
+            .into_iter()
+            .map(|row| {
+                let entry = row.entry;
+                self.unseal(row, entry)
+            })
+            .collect()
     }
 
     /// Every tombstone, without reading the rest.

@@ -75,7 +75,7 @@ mod tests {
             Stretch { salt: "!".to_owned(), ..quick() },
             Stretch { salt: String::new(), ..quick() },
         ] {
-            assert_eq!(wrong.key(&Secret::from("x")).unwrap_err().code(), Code::VaultTampered);
+            assert_eq!(wrong.key(&Secret::from("x")).err().unwrap().code(), Code::VaultTampered);
         }
     }
 }

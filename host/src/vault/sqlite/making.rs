@@ -74,7 +74,23 @@ fn free_place(config: &config::Vault) -> Result<Place> {
     let place = which(config).ok_or_else(|| {
         Error::new(Code::VaultUnwritable, "This system has no data folder for the user.", "Name a file with --vault.")
     })?;
-    if place.exists() { Err(taken(&place)) } else { Ok(place) }
+    if place.exists() {
+        return Err(taken(&place));
+    }
+    // What SQLite keeps beside a file belongs to that file, and would be written into a new one.
+    for ending in ["-wal", "-journal"] {
+        let mut beside = place.file.clone().into_os_string();
+        beside.push(ending);
+        let beside = PathBuf::from(beside);
+        if beside.exists() {
+            return Err(Error::new(
+                Code::Conflict,
+                format!("{} is there, which belongs to a vault that was moved away.", beside.display()),
+                "End all MCP clients, and move that file to its vault.",
+            ));
+        }
+    }
+    Ok(place)
 }
 
 fn taken(place: &Place) -> Error {

@@ -24,6 +24,9 @@ mod schema;
 mod session;
 mod turns;
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -205,11 +208,18 @@ impl Mode {
 }
 
 impl Inner {
-    /// Opens the file, or opens it anew where another one has its name now.
+    /// Opens the file. Another file under its name is not touched: what SQLite keeps beside the file belongs to the one that
+    /// was there, and would be written into the new one.
     fn open(&mut self, place: &Place) -> Result<&mut Database> {
         if self.database.as_ref().is_some_and(|database| !database.is_current(place)) {
-            self.database = None;
             self.forget();
+            return Err(if place.exists() {
+                tampered("its file was replaced while it was in use").with_hint(
+                    "End all MCP clients and other brokers, put the vault in its place once more, without -wal and -shm beside it, and start them again.",
+                )
+            } else {
+                place.missing()
+            });
         }
         match &mut self.database {
             Some(database) => Ok(database),

@@ -85,7 +85,7 @@ pub fn main() -> ExitCode {
     let done = match arguments.command {
         None => serve::run(&arguments.options),
         Some(Command::Demo { headless }) => demo::run(headless),
-        Some(Command::Providers(command)) => providers::run(command),
+        Some(Command::Providers(command)) => providers::run(command, &arguments.options),
         Some(Command::Vault(command)) => vault::run(&arguments.options, command),
     };
     match done {

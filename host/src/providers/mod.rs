@@ -358,6 +358,12 @@ impl Provider {
         settings::missing(&self.descriptor, &self.operator)
     }
 
+    /// Whether the operator gave any of its settings.
+    #[must_use]
+    pub fn has_some_settings(&self) -> bool {
+        settings::some(&self.descriptor, &self.operator)
+    }
+
     /// Reads the settings. May read files and run commands: call it where blocking is allowed.
     ///
     /// # Errors

@@ -34,6 +34,12 @@ pub fn missing(descriptor: &Descriptor, operator: &config::Provider) -> Option<M
     (!what.is_empty()).then_some(Missing { what })
 }
 
+/// Whether the operator gave any setting of this provider.
+#[must_use]
+pub fn some(descriptor: &Descriptor, operator: &config::Provider) -> bool {
+    descriptor.settings.iter().any(|setting| is_given(setting, operator))
+}
+
 fn is_given(setting: &Setting, operator: &config::Provider) -> bool {
     match operator.settings.get(&setting.name) {
         Some(Source::Elsewhere(Elsewhere::Env(variable))) => std::env::var_os(variable).is_some_and(|value| !value.is_empty()),

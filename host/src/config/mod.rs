@@ -6,6 +6,7 @@
 mod load;
 mod parse;
 mod reader;
+pub mod secrets;
 pub mod source;
 mod suggest;
 
@@ -16,7 +17,10 @@ use std::path::PathBuf;
 use url::Url;
 
 pub use load::{ENV_FILE, default_file, file, load, others_can_read};
+pub use secrets::{Permission, SecretRule};
 pub use suggest::suggest;
+
+use crate::secret::SecretName;
 
 /// All of the operator's file.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -31,6 +35,8 @@ pub struct Config {
     pub policy: Policy,
     /// What the one door out lets through.
     pub egress: Egress,
+    /// `[secrets."NAME"]`.
+    pub secrets: BTreeMap<SecretName, SecretRule>,
     /// `[providers.NAME]`.
     pub providers: BTreeMap<String, Provider>,
 }
@@ -67,6 +73,10 @@ pub const DEFAULT_CALLBACK: &str = "http://localhost:9876/oauth/callback";
 pub struct Policy {
     /// Narrows every provider's own cap on lifetimes.
     pub max_ttl_seconds: Option<u64>,
+    /// Whether values may be shown to agents.
+    pub reveal: Permission,
+    /// Whether agents may store values.
+    pub store_secret: Permission,
 }
 
 /// `[egress]`.

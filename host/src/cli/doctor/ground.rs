@@ -3,7 +3,7 @@
 use super::{Check, Patient, State};
 use crate::callback;
 use crate::cli::Options;
-use crate::config::{self, LoopbackPort};
+use crate::config::{self, LoopbackPort, Permission};
 
 /// The file was read already, or nobody would be here.
 pub(super) fn configuration(options: &Options) -> Check {
@@ -29,5 +29,16 @@ pub(super) async fn callback(patient: &Patient) -> Check {
             let any_port = patient.config.providers.values().any(|provider| provider.loopback_port == LoopbackPort::Any);
             Check::of("callback", if any_port { State::Warning } else { State::Problem }, &error)
         }
+    }
+}
+
+/// What agents are shown. Allowed is what the predecessor did, and no fault; who does not want it has to know.
+pub(super) fn reveal(patient: &Patient) -> Check {
+    match patient.config.policy.reveal {
+        Permission::Allow => Check {
+            remedy: Some("To keep them from agents: reveal = \"deny\" under [policy] in broker.toml.".to_owned()),
+            ..Check::ok("reveal", "Agents get values and access tokens from resolve_secret.")
+        },
+        Permission::Deny => Check::ok("reveal", "Agents get no values; they work with references."),
     }
 }

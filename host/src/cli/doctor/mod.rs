@@ -100,7 +100,7 @@ fn admit(options: &Options) -> Result<Patient> {
 }
 
 async fn examine(patient: &Patient) -> Vec<Check> {
-    let mut checks = vec![ground::callback(patient).await];
+    let mut checks = vec![ground::callback(patient).await, ground::reveal(patient)];
     let vault = Arc::clone(&patient.vault);
     // A keychain may ask the person first.
     checks.extend(tokio::task::spawn_blocking(move || vault::checks(&vault)).await.unwrap_or_default());

@@ -34,7 +34,10 @@ async fn who_asked_for_what_and_why_and_what_came_of_it() {
     let report = run(&launch, &["audit", "verify", "--json"], b"").await.json();
     assert_eq!((&report["lines"], &report["findings"]), (&json!(4), &json!([])));
     let of_one = run(&launch, &["audit", "show", "--secret", "none"], b"").await.ok();
-    assert!(of_one.contains("refused (unknown_secret)") && of_one.contains("to look") && !of_one.contains("store_secret"), "{of_one}");
+    assert!(
+        of_one.contains("refused (unknown_secret)") && of_one.contains("to look") && !of_one.contains("store_secret"),
+        "{of_one}"
+    );
     let recent = run(&launch, &["audit", "show", "--since", "1d", "--json"], b"").await.ok();
     assert_eq!(recent.lines().count(), 4);
 }

@@ -6,7 +6,10 @@ use crate::support::command::run;
 
 /// Whether a debugger may read a broker's memory is the machine's business.
 fn without_the_machine(text: &str) -> String {
-    text.lines().filter(|line| !line.contains("with a debugger") && !line.contains(" keychain ")).map(|line| format!("{line}\n")).collect()
+    text.lines()
+        .filter(|line| !line.contains("with a debugger") && !line.contains(" keychain "))
+        .map(|line| format!("{line}\n"))
+        .collect()
 }
 
 #[tokio::test]
@@ -53,7 +56,10 @@ async fn what_does_not_work_is_a_problem_with_its_remedy_and_an_exit_code() {
     let broken = Launch::new().toml("[callback]\nurl = \"https://example.com/\"");
     let done = run(&broken, &["doctor", "--json"], b"").await;
     let json: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
-    assert_eq!((done.code, &json["checks"][0]["check"], &json["checks"][0]["state"]), (1, &"configuration".into(), &"problem".into()));
+    assert_eq!(
+        (done.code, &json["checks"][0]["check"], &json["checks"][0]["state"]),
+        (1, &"configuration".into(), &"problem".into())
+    );
 }
 
 #[cfg(unix)]

@@ -72,7 +72,10 @@ async fn what_cannot_be_stored_is_refused_and_nothing_changes() {
         let told = run(&launch, &["secrets", "set", name], value).await.failed(2);
         assert!(told.contains(words), "{told}");
     }
-    assert_eq!(run(&launch, &["secrets", "list"], b"").await.ok(), "Nothing is stored. To sign in: mcp-credentials-broker login PROVIDER\n");
+    assert_eq!(
+        run(&launch, &["secrets", "list"], b"").await.ok(),
+        "Nothing is stored. To sign in: mcp-credentials-broker login PROVIDER\n"
+    );
     run(&launch, &["secrets", "delete", "a"], b"").await.failed(2);
 }
 

@@ -115,7 +115,7 @@ impl Shared {
             queue.started = thread
                 .spawn(move || {
                     loop {
-                        shared.write_batch()
+                        shared.write_batch();
                     }
                 })
                 .is_ok();

@@ -20,7 +20,7 @@ pub(super) enum Command {
         #[arg(long, value_name = "NAME")]
         secret: Option<String>,
         /// Only what is not older, such as 1d, 12h or 30min.
-        #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+        #[arg(long, value_name = "TIME", value_parser = lasting)]
         since: Option<Duration>,
         /// As JSON, one entry a line, for programs.
         #[arg(long)]
@@ -35,7 +35,7 @@ pub(super) enum Command {
 }
 
 pub(super) fn run(command: Command, options: &Options) -> Result<()> {
-    let vault = serve::vault(&serve::configuration(options)?)?;
+    let vault = serve::vault(&options.load()?)?;
     let file = vault.file().ok_or_else(no_vault)?;
     match command {
         Command::Show { secret, since, json } => {
@@ -45,6 +45,10 @@ pub(super) fn run(command: Command, options: &Options) -> Result<()> {
         }
         Command::Verify { json } => verdict(&audit::verify(file, &vault)?, json),
     }
+}
+
+fn lasting(text: &str) -> std::result::Result<Duration, &'static str> {
+    humantime::parse_duration(text).map_err(|_| "a time is written like 1d, 12h or 30min")
 }
 
 fn show(entries: &[Map<String, Value>], json: bool) {

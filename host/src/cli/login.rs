@@ -34,9 +34,9 @@ pub(super) fn run(login: Login, options: &Options) -> Result<()> {
         let json = login.json;
         let done = sign_in(broker, login).await?;
         if json {
-            print_json(&as_json(&done))
+            print_json(&as_json(&done));
         } else {
-            say(&in_words(&done))
+            say(&in_words(&done));
         }
         Ok(())
     })

@@ -18,6 +18,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::config::{self, Browser, Config};
+use crate::error::Result;
+
 /// Signs people in with OAuth providers for AI agents and hands the agents short-lived references: an MCP server over
 /// standard input and output.
 #[derive(Debug, Parser)]
@@ -73,6 +76,17 @@ enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+}
+
+impl Options {
+    /// The operator's file, narrowed by what the command line says.
+    fn load(&self) -> Result<Config> {
+        let mut config = config::load(self.config.as_deref())?;
+        if self.no_browser {
+            config.browser = Browser::None;
+        }
+        Ok(config)
+    }
 }
 
 /// Reads the command line and does what it says.

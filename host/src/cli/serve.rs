@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::Options;
 use crate::audit::{Audit, Trail};
 use crate::broker::Broker;
-use crate::config::{self, Browser, Config};
+use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::mcp;
 use crate::providers::Providers;
@@ -44,15 +44,6 @@ pub(super) fn assemble(options: &Options) -> Result<Arc<Broker>> {
     build(options, Audit::stderr()).map(|(broker, _)| broker)
 }
 
-/// What the operator's file and the command line say.
-pub(super) fn configuration(options: &Options) -> Result<Config> {
-    let mut config = config::load(options.config.as_deref())?;
-    if options.no_browser {
-        config.browser = Browser::None;
-    }
-    Ok(config)
-}
-
 /// Where secrets rest.
 pub(super) fn vault(_: &Config) -> Result<Arc<dyn Vault>> {
     Ok(Arc::new(Memory::default()))
@@ -61,7 +52,7 @@ pub(super) fn vault(_: &Config) -> Result<Arc<dyn Vault>> {
 /// A broker from the operator's file, the environment and the command line. What it does is kept beside a vault on disk,
 /// whatever else `audit` does with it.
 pub(super) fn build(options: &Options, audit: Audit) -> Result<(Arc<Broker>, Arc<dyn Vault>)> {
-    let config = configuration(options)?;
+    let config = options.load()?;
     let providers = Providers::new(&config, &options.plugins, compile_cache())?;
     let jwt_secret = jwt_secret(std::env::var("JWT_SECRET"))?;
     let vault = vault(&config)?;

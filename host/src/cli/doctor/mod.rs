@@ -96,7 +96,7 @@ pub(super) fn run(options: &Options, json: bool) -> Result<()> {
 
 fn admit(options: &Options) -> Result<Patient> {
     let (broker, vault) = serve::build(options, Audit::to(std::io::sink()))?;
-    Ok(Patient { config: serve::configuration(options)?, broker, vault })
+    Ok(Patient { config: options.load()?, broker, vault })
 }
 
 async fn examine(patient: &Patient) -> Vec<Check> {

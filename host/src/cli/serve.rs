@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::mcp;
 use crate::providers::Providers;
+use crate::providers::lock::Approvals;
 use crate::secret::Secret;
 use crate::vault::{Memory, Vault};
 
@@ -53,7 +54,7 @@ pub(super) fn vault(_: &Config) -> Result<Arc<dyn Vault>> {
 /// whatever else `audit` does with it.
 pub(super) fn build(options: &Options, audit: Audit) -> Result<(Arc<Broker>, Arc<dyn Vault>)> {
     let config = options.load()?;
-    let providers = Providers::new(&config, &options.plugins, compile_cache())?;
+    let providers = providers(&config, &options.plugins)?;
     let jwt_secret = jwt_secret(std::env::var("JWT_SECRET"))?;
     let vault = vault(&config)?;
     let audit = match vault.file() {
@@ -65,6 +66,16 @@ pub(super) fn build(options: &Options, audit: Audit) -> Result<(Arc<Broker>, Arc
         tracing::warn!("mint_token will refuse: {problem}");
     }
     Ok((broker, vault))
+}
+
+/// The providers of this user: what the configuration and the command line name, and what is in the lock.
+pub(super) fn providers(config: &Config, plugins: &[PathBuf]) -> Result<Providers> {
+    let providers = Providers::new(config, plugins, compile_cache())?;
+    let folders = directories::ProjectDirs::from("", "", "mcp-credentials-broker");
+    Ok(match folders {
+        Some(folders) => providers.with_approvals(Approvals::at(folders.data_dir().to_owned())),
+        None => providers,
+    })
 }
 
 /// `JWT_SECRET`: never another key in its place because it could not be read.

@@ -1,6 +1,8 @@
 //! Which providers can be signed in to, and what the others lack.
 
 use super::{Check, Patient, State};
+use crate::providers::Provider;
+use crate::providers::settings::{Given, given};
 
 pub(super) async fn checks(patient: &Patient) -> Vec<Check> {
     let (providers, rejected) = patient.broker.list_providers().await;
@@ -10,7 +12,7 @@ pub(super) async fn checks(patient: &Patient) -> Vec<Check> {
         let descriptor = overview.provider.descriptor();
         if overview.missing.is_empty() {
             ready.push(descriptor.title.as_str());
-        } else if overview.provider.has_some_settings() {
+        } else if some_are_given(&overview.provider) {
             checks.push(Check::warning(
                 "provider",
                 format!("{} has some of its settings, but not {}.", descriptor.title, overview.missing.join(", ")),
@@ -32,4 +34,9 @@ pub(super) async fn checks(patient: &Patient) -> Vec<Check> {
         },
     );
     checks
+}
+
+fn some_are_given(provider: &Provider) -> bool {
+    let settings = &provider.descriptor().settings;
+    settings.iter().any(|setting| matches!(given(setting, provider.operator()), Given::File | Given::Environment(_)))
 }

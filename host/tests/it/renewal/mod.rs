@@ -1,7 +1,6 @@
 //! A login is renewed once, whoever asks for it and in whichever process, and nothing that goes wrong on the way loses it.
 //!
-//! Within one process here, with a grant that a test writes into the vault as it needs it; across processes in
-//! `processes` and `deaths`.
+//! Within one process here, with a grant that a test writes into the vault as it needs it.
 
 mod answers;
 mod faults;

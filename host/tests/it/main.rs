@@ -37,4 +37,5 @@ mod okta;
 mod protocol;
 mod protocol_edges;
 mod refresh;
+mod renewal;
 mod sandbox;

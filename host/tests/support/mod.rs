@@ -10,6 +10,7 @@
 //! | [`visit`] | a whole login in one step |
 //! | [`inside`] | the broker as a library, for what only the command line may do |
 //! | [`clients`] | the official SDKs as independent MCP clients |
+//! | [`command`] | one command of the binary, with or without a terminal |
 //! | [`guest`] | components written as text, to do what no toolchain would let them do |
 //! | [`server`] | one answer on loopback, counted |
 //! | [`canary`] | finds a secret in bytes, however it is written |
@@ -20,6 +21,7 @@ pub mod broker;
 pub mod browser;
 pub mod canary;
 pub mod clients;
+pub mod command;
 pub mod guest;
 pub mod http;
 pub mod idp;

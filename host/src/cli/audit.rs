@@ -43,7 +43,10 @@ pub(super) fn run(command: Command, options: &Options) -> Result<()> {
             show(&audit::entries(file, &Wanted { secret, since })?, json);
             Ok(())
         }
-        Command::Verify { json } => verdict(&audit::verify(file, &vault)?, json),
+        Command::Verify { json } => {
+            vault.ready()?;
+            verdict(&audit::verify(file, &vault)?, json)
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Check, State};
 use crate::audit;
 use crate::cli::output::time;
 use crate::error::Code;
-use crate::vault::{Record, Stored, Vault};
+use crate::vault::{self, Record, Stored, Vault};
 
 /// Shorter values are found everywhere by chance, so nobody looks for them in what goes out.
 const SHORTEST_SEARCHED: usize = 8;
@@ -17,13 +17,14 @@ const LEEWAY: Duration = Duration::from_secs(300);
 
 pub(super) fn checks(vault: &Arc<dyn Vault>) -> Vec<Check> {
     let now = SystemTime::now();
+    let keychain = keychain();
     let Some(file) = vault.file() else {
         let none = Check::warning(
             "vault",
             "There is none: each broker keeps its logins in its own memory, until it ends.",
             "mcp-credentials-broker vault init",
         );
-        return vec![none, clock(now, None)];
+        return vec![none, keychain, clock(now, None)];
     };
     let found = vault.ready().and_then(|()| vault.list());
     let records = match found {
@@ -31,12 +32,12 @@ pub(super) fn checks(vault: &Arc<dyn Vault>) -> Vec<Check> {
         Err(error) => {
             // Locked is a state that the person chose.
             let state = if error.code() == Code::VaultLocked { State::Warning } else { State::Problem };
-            return vec![Check::of("vault", state, &error), clock(now, None)];
+            return vec![Check::of("vault", state, &error), keychain, clock(now, None)];
         }
     };
     let opens = format!("{} opens, and each of its {} records is as it was written.", file.display(), records.len());
     let newest = records.iter().map(|(_, record)| written(record)).max();
-    let mut checks = vec![Check::ok("vault", opens), clock(now, newest), trail(file, vault)];
+    let mut checks = vec![Check::ok("vault", opens), keychain, clock(now, newest), trail(file, vault)];
     let short = |record: &Record| match &record.stored {
         Stored::Static(value) => value.len() < SHORTEST_SEARCHED,
         Stored::Grant(grant) => grant.access.len() < SHORTEST_SEARCHED,
@@ -60,6 +61,15 @@ pub(super) fn checks(vault: &Arc<dyn Vault>) -> Vec<Check> {
         )
     });
     checks
+}
+
+/// Nobody needs one: a vault may have a passphrase or a key file. One whose key is in there does not open without, and
+/// says so itself.
+fn keychain() -> Check {
+    match vault::keychain_answers() {
+        Ok(()) => Check::ok("keychain", "The operating system's keychain answers."),
+        Err(error) => Check::of("keychain", State::Warning, &error),
+    }
 }
 
 fn some_of(names: &[&str]) -> String {

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{Check, State};
 use crate::audit;
-use crate::cli::output::time;
+use crate::cli::output::{count, time};
 use crate::error::Code;
 use crate::vault::{self, Record, Stored, Vault};
 
@@ -35,7 +35,7 @@ pub(super) fn checks(vault: &Arc<dyn Vault>) -> Vec<Check> {
             return vec![Check::of("vault", state, &error), keychain, clock(now, None)];
         }
     };
-    let opens = format!("{} opens, and each of its {} records is as it was written.", file.display(), records.len());
+    let opens = format!("{} opens, with {} as written.", file.display(), count(records.len() as u64, "record"));
     let newest = records.iter().map(|(_, record)| written(record)).max();
     let mut checks = vec![Check::ok("vault", opens), keychain, clock(now, newest), trail(file, vault)];
     let short = |record: &Record| match &record.stored {
@@ -106,11 +106,14 @@ fn clock(now: SystemTime, newest: Option<SystemTime>) -> Check {
 fn trail(file: &Path, vault: &Arc<dyn Vault>) -> Check {
     match audit::verify(file, vault) {
         Err(error) => Check::of("audit", State::Problem, &error),
-        Ok(report) if report.findings.is_empty() => Check::ok("audit", format!("{} lines, as they were written.", report.lines)),
+        Ok(report) if report.findings.is_empty() => Check::ok("audit", format!("{}, as written.", count(report.lines, "line"))),
         Ok(report) => Check {
             check: "audit",
             state: State::Problem,
-            message: format!("The trail was changed by something other than the broker, in {} places.", report.findings.len()),
+            message: format!(
+                "The trail was changed by something other than the broker, in {}.",
+                count(report.findings.len() as u64, "place")
+            ),
             remedy: Some("mcp-credentials-broker audit verify".to_owned()),
         },
     }

@@ -4,7 +4,7 @@ use super::{steady, with_vault};
 use crate::support::broker::Launch;
 use crate::support::command::run;
 
-/// Whether a debugger may read a broker's memory is the machine's business.
+/// Whether a debugger may read a broker's memory, and a keychain answers, is the machine's business.
 fn without_the_machine(text: &str) -> String {
     text.lines()
         .filter(|line| !line.contains("with a debugger") && !line.contains(" keychain "))

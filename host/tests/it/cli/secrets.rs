@@ -25,7 +25,7 @@ async fn a_value_is_read_from_standard_input_and_listed_without_itself() {
     let listed = run(&launch, &["secrets", "list"], b"").await.ok();
     insta::assert_snapshot!(steady(&launch, &listed));
     let json = run(&launch, &["secrets", "list", "--json"], b"").await.json();
-    assert_eq!(json["secrets"][2]["tags"], json!({ "team": "lab" }), "{json}");
+    assert_eq!(json["secrets"][1]["tags"], json!({ "team": "lab" }), "{json}");
     for text in [listed, json.to_string()] {
         canary::assert_unseen("the list", text.as_bytes(), [VALUE]);
     }

@@ -87,7 +87,6 @@ const OWNED: &[(&str, &[&str])] = &[
     ("keyring_core", &["vault"]),
     ("linux_keyutils", &["vault"]),
     ("chacha20poly1305", &["vault"]),
-    ("age", &["vault"]),
     ("rpassword", &["cli"]),
     ("std::process::Command", &["config"]),
     ("clap", &["cli"]),

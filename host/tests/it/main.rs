@@ -40,3 +40,4 @@ mod protocol_edges;
 mod refresh;
 mod renewal;
 mod sandbox;
+mod vault;

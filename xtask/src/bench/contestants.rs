@@ -25,10 +25,17 @@ pub(super) struct Contestant {
 }
 
 impl Contestant {
+    /// The same program with these arguments.
+    pub(super) fn with(&self, arguments: &[PathBuf]) -> Self {
+        Self { name: self.name, program: self.program.clone(), arguments: arguments.to_vec(), has_tools: self.has_tools }
+    }
+
     /// How it is started: with nothing of the developer's own configuration.
     pub(super) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).env("MCP_CREDENTIALS_BROKER_CONFIG", folder().join("empty.toml"));
+        // nor a vault, where none is named
+        command.env("XDG_DATA_HOME", folder().join("data"));
         command
     }
 }

@@ -10,6 +10,7 @@ mod contestants;
 mod driver;
 mod figures;
 mod report;
+mod vault;
 
 use anyhow::{Context as _, Result};
 
@@ -38,7 +39,8 @@ pub(crate) fn run() -> Result<()> {
             figures[which].rounds.push(measured);
         }
     }
-    report::write(&figures)
+    let vault = vault::measure(&contestants[0])?;
+    report::write(&figures, &vault)
 }
 
 fn measure(contestant: &Contestant) -> Result<Round> {

@@ -9,6 +9,7 @@
 mod contestants;
 mod driver;
 mod figures;
+mod plugins;
 mod report;
 mod vault;
 
@@ -39,8 +40,14 @@ pub(crate) fn run() -> Result<()> {
             figures[which].rounds.push(measured);
         }
     }
+    println!("plugins");
+    let plugins = plugins::measure(&contestants[0])?;
     let vault = vault::measure(&contestants[0])?;
-    report::write(&figures, &vault)
+    report::write(
+        &figures,
+        &[plugins.section(), vault.section()],
+        &serde_json::json!({ "plugins": plugins.json(), "vault": vault.json() }),
+    )
 }
 
 fn measure(contestant: &Contestant) -> Result<Round> {

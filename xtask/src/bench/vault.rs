@@ -52,7 +52,7 @@ pub(super) fn measure(broker: &Contestant) -> Result<Figures> {
         for turn in 0..vaults.len() {
             let which = (turn + round) % vaults.len();
             let (secrets, vault) = &vaults[which];
-            let contestant = broker.with(&["--vault".into(), vault.clone()]);
+            let contestant = broker.with(&["--vault".into(), vault.clone()], &folder().join("cache"));
             for _ in 0..STARTS {
                 starts[which].push(Session::start(&contestant)?.started_in);
             }
@@ -92,7 +92,7 @@ fn made(broker: &Contestant, secrets: usize) -> Result<PathBuf> {
     let vault = folder.join("vault.db");
     let key = folder.join("vault.key");
     let command = |arguments: &[&Path]| -> Command {
-        let mut command = broker.with(&[]).command();
+        let mut command = broker.with(&[], &self::folder().join("cache")).command();
         command.args(arguments).arg("--vault").arg(&vault);
         command
     };

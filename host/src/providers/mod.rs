@@ -107,6 +107,29 @@ impl Providers {
         })
     }
 
+    /// One component and nothing else, embedded ones included: for a rehearsal of it.
+    ///
+    /// # Errors
+    /// `invalid_configuration` where `operator` has a setting that the component does not know.
+    pub fn only(drop_in: DropIn, operator: config::Provider) -> Result<Self> {
+        settings::check_names(&drop_in.descriptor, &operator)?;
+        let provider = Provider {
+            descriptor: drop_in.descriptor,
+            source: Component::DropIn { path: drop_in.path, sha256: drop_in.sha256 },
+            operator,
+            prepared: OnceCell::new_with(Some(drop_in.prepared)),
+        };
+        Ok(Self {
+            sandbox: OnceCell::new(),
+            cache: None,
+            operator: BTreeMap::new(),
+            folders: Vec::new(),
+            embedded: vec![Arc::new(provider)],
+            known: Mutex::new(BTreeMap::new()),
+            listing: tokio::sync::Mutex::default(),
+        })
+    }
+
     /// The provider of that name or alias.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 //! `providers`: looks at components without trusting them. One file a subcommand.
 
+mod check;
 mod inspect;
+mod new;
 
 use std::io::Write as _;
 
@@ -13,6 +15,10 @@ use crate::error::{Code, Error, Result};
 pub(super) enum Command {
     /// Shows what a component says of itself: endpoints, settings, lifetimes.
     Inspect(inspect::Options),
+    /// Writes a provider to begin with: a crate that builds at once.
+    New(new::Arguments),
+    /// Puts a component through every flow that it claims and every fault that happens in practice, on this machine alone.
+    Check(check::Arguments),
     /// Prints the JSON Schema of a descriptor.
     Schema,
 }
@@ -20,6 +26,8 @@ pub(super) enum Command {
 pub(super) fn run(command: Command) -> Result<()> {
     match command {
         Command::Inspect(options) => block_on(inspect::run(&options)),
+        Command::New(arguments) => new::run(&arguments),
+        Command::Check(arguments) => block_on(check::run(&arguments)),
         Command::Schema => print(&descriptor::schema()),
     }
 }

@@ -235,6 +235,12 @@ pub fn refresh<P: Refresh>() -> Result<Tokens, Failure> {
     P::refresh(&Secret::of("refresh"), &[], &[])
 }
 
+/// A handle of a kind that the contract knows, to call a function of a provider with.
+#[must_use]
+pub fn secret(kind: &str) -> Secret {
+    Secret::of(kind)
+}
+
 /// The parameters of an authorization request for these scopes, separated by spaces.
 ///
 /// # Errors

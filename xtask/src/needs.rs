@@ -46,6 +46,20 @@ pub(crate) fn prepare() -> Result<()> {
     packages_of_python()
 }
 
+/// What `cargo install` calls it, and what it says of itself.
+const CARGO_COMPONENT: (&str, &str) = ("cargo-component@0.21.1", "cargo-component 0.21.1");
+
+/// cargo-component, which turns a provider's crate into a component: several minutes where it is not there, into cargo's own
+/// folder of programs, where the next run finds it.
+pub(crate) fn cargo_component() -> Result<()> {
+    let (package, version) = CARGO_COMPONENT;
+    if probe("cargo-component", &["--version"]).as_deref() == Some(version) {
+        return Ok(());
+    }
+    eprintln!("installing {package}, once");
+    show(Command::new("cargo").args(["install", "--locked", "--quiet", package]).env_remove("CARGO_TARGET_DIR"))
+}
+
 fn see_to(need: &Need) -> Result<()> {
     if is_there(need) {
         return Ok(());

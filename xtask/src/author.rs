@@ -66,9 +66,8 @@ fn write(name: &str, files: &[(String, String)]) -> Result<PathBuf> {
 
 /// Builds it by plain cargo and by cargo-component.
 fn build(toolchain: &Toolchain, name: &str, folder: &Path) -> Result<[PathBuf; 2]> {
-    let cargo = |arguments: &[&str]| {
-        run::show(toolchain.cargo().current_dir(folder).args(arguments).env("CARGO_TARGET_DIR", built()))
-    };
+    let cargo =
+        |arguments: &[&str]| run::show(toolchain.cargo().current_dir(folder).args(arguments).env("CARGO_TARGET_DIR", built()));
     cargo(&["build", "--quiet", "--release", "--target", TARGET])?;
     cargo(&["component", "build", "--quiet", "--release", "--target", WASI])?;
     Ok([TARGET, WASI].map(|target| built().join(target).join("release").join(format!("{name}.wasm"))))

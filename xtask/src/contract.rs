@@ -57,7 +57,9 @@ fn broken(version: &str) -> String {
 }
 
 fn texts() -> Result<Vec<String>> {
-    let read = |file: &&str| fs::read_to_string(paths::root().join("wit").join(file)).with_context(|| format!("wit/{file} cannot be read"));
+    let read = |file: &&str| {
+        fs::read_to_string(paths::root().join("wit").join(file)).with_context(|| format!("wit/{file} cannot be read"))
+    };
     FILES.iter().map(read).collect()
 }
 
@@ -85,7 +87,8 @@ fn substance(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const CONTRACT: &str = "/// What it is.\npackage credentials-broker:provider@1.2.3;\ninterface a {\n  f: func() -> string; // a text\n}\n";
+    const CONTRACT: &str =
+        "/// What it is.\npackage credentials-broker:provider@1.2.3;\ninterface a {\n  f: func() -> string; // a text\n}\n";
 
     fn digest_of(text: &str) -> (String, String) {
         version_and_digest(&[text.to_owned()]).unwrap()

@@ -127,7 +127,8 @@ impl Attempt {
                 "Nothing was stored. Leave the scope openid out, or check the client's registration with the provider.",
             ));
         };
-        let expected = Expected { issuers: &self.resolution.issuers, client_id: &self.client_id, nonce };
+        let expected =
+            Expected { issuers: &self.resolution.issuers, client_id: &self.client_id, nonce: Some(nonce), times: true };
         self.broker.keys.verify(id_token, jwks_uri, &expected, &self.context.egress).await.map(Some)
     }
 
@@ -160,6 +161,7 @@ impl Attempt {
             client_id: self.client_id.clone(),
             issuer: self.resolution.issuers.expected.first().cloned(),
             resolved: Arc::clone(&self.context.resolved),
+            settings: Arc::new(self.context.settings.all_plain().clone()),
             account: account.cloned(),
             access: tokens.access,
             refresh: tokens.refresh.filter(|_| self.prepared.can_refresh()),

@@ -14,14 +14,15 @@ pub mod login;
 pub mod minting;
 pub mod overview;
 pub mod references;
-pub mod refresh;
+pub mod renewal;
 mod replacing;
 pub mod resolution;
 pub mod secrets;
+pub mod spending;
 pub mod tokens;
 pub mod ttl;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::audit::Audit;
 use crate::callback::Listener;
@@ -47,7 +48,10 @@ pub struct Broker {
     mint: Mutex<minting::Mint>,
     flows: flows::Flows,
     keys: id_token::KeyStore,
-    turns: refresh::Turns,
+    policies: spending::policy::Policies,
+    renewals: renewal::Renewals,
+    /// For tasks that outlive the call that started them.
+    me: Weak<Self>,
 }
 
 impl Broker {
@@ -62,10 +66,11 @@ impl Broker {
         audit: Audit,
         jwt_secret: Option<&Secret>,
     ) -> Result<Arc<Self>> {
-        Ok(Arc::new(Self {
+        let egress = Egress::new(&config.egress)?;
+        Ok(Arc::new_cyclic(|me| Self {
             vault,
             providers,
-            egress: Egress::new(&config.egress)?,
+            egress,
             callbacks: Listener::new(&config.callback.url),
             callback_url: config.callback.url.clone(),
             audit,
@@ -75,7 +80,9 @@ impl Broker {
             mint: Mutex::new(minting::Mint::new(jwt_secret)),
             flows: flows::Flows::default(),
             keys: id_token::KeyStore::default(),
-            turns: refresh::Turns::default(),
+            policies: spending::policy::Policies::new(config),
+            renewals: renewal::Renewals::default(),
+            me: Weak::clone(me),
         }))
     }
 
@@ -85,12 +92,19 @@ impl Broker {
         &self.audit
     }
 
-    /// Ends every login under way and writes the audit trail out.
+    /// What the operator's file says of secrets.
+    #[must_use]
+    pub const fn policies(&self) -> &spending::policy::Policies {
+        &self.policies
+    }
+
+    /// Ends every login under way, waits a few seconds for refreshes that were sent, and writes the audit trail out.
     pub async fn close(&self) {
         for flow in self.flows.pending() {
             flow.task.abort();
         }
         self.callbacks.settle().await;
+        self.renewals_landed().await;
         self.audit.flush();
     }
 

@@ -57,7 +57,7 @@ pub fn main() -> ExitCode {
     let done = match arguments.command {
         None => serve::run(&arguments.options),
         Some(Command::Demo { headless }) => demo::run(headless),
-        Some(Command::Providers(command)) => providers::run(command),
+        Some(Command::Providers(command)) => providers::run(command, &arguments.options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,6 +6,7 @@
 mod load;
 mod parse;
 mod reader;
+pub mod secrets;
 pub mod source;
 mod suggest;
 
@@ -16,7 +17,10 @@ use std::path::PathBuf;
 use url::Url;
 
 pub use load::{ENV_FILE, default_file, load};
+pub use secrets::{Permission, SecretRule};
 pub use suggest::suggest;
+
+use crate::secret::SecretName;
 
 /// All of the operator's file.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -25,12 +29,16 @@ pub struct Config {
     pub browser: Browser,
     /// Folders of provider components. Naming one here is the operator's approval of what lies in it.
     pub plugins: Vec<PathBuf>,
+    /// Whether components that are in no lock are refused, wherever they lie.
+    pub require_lock: bool,
     /// Where the browser comes back to.
     pub callback: Callback,
     /// Caps.
     pub policy: Policy,
     /// What the one door out lets through.
     pub egress: Egress,
+    /// `[secrets."NAME"]`.
+    pub secrets: BTreeMap<SecretName, SecretRule>,
     /// `[providers.NAME]`.
     pub providers: BTreeMap<String, Provider>,
 }
@@ -67,6 +75,10 @@ pub const DEFAULT_CALLBACK: &str = "http://localhost:9876/oauth/callback";
 pub struct Policy {
     /// Narrows every provider's own cap on lifetimes.
     pub max_ttl_seconds: Option<u64>,
+    /// Whether values may be shown to agents.
+    pub reveal: Permission,
+    /// Whether agents may store values.
+    pub store_secret: Permission,
 }
 
 /// `[egress]`.
@@ -94,8 +106,35 @@ pub struct Provider {
     pub loopback_port: LoopbackPort,
     /// A component of a team's own, for a name that is not embedded.
     pub component: Option<PathBuf>,
+    /// Names and aliases of other providers that this component takes.
+    pub replaces: Vec<String>,
+    /// What one call of its component may use up, where that is not what holds for all.
+    pub limits: Limits,
     /// Everything else: the provider's settings, by the names its descriptor gives them.
     pub settings: BTreeMap<String, Source>,
+}
+
+/// `[providers.NAME.limits]`: what one call of a component may use up. Not set: what holds for all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Memory of all its instances, in MiB.
+    pub memory_mib: Option<u64>,
+    /// The whole call, in seconds, waiting included.
+    pub deadline_seconds: Option<u64>,
+    /// Computing alone, in seconds.
+    pub computing_seconds: Option<u64>,
+    /// Requests sent.
+    pub requests: Option<u64>,
+    /// Calls of the host's functions.
+    pub host_calls: Option<u64>,
+    /// The largest answer of an endpoint, in KiB.
+    pub answer_kib: Option<u64>,
+    /// Lines logged.
+    pub log_lines: Option<u64>,
+    /// Elements of all its tables.
+    pub table_elements: Option<u64>,
+    /// Instances, and memories, and tables.
+    pub instances: Option<u64>,
 }
 
 /// Which port a callback may use.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use wasmtime::Result;
 use wasmtime::component::Resource;
 
+use super::Reached;
 use super::answer::Answer;
 use super::bindings::host;
 use super::draft::Draft;
@@ -16,10 +17,8 @@ use crate::egress::Outgoing;
 use crate::error::{Code, Error, foreign};
 use crate::secret::Kind;
 
-/// The largest metadata document, in bytes.
-const METADATA_LIMIT: usize = 1024 * 1024;
-/// The largest answer of another endpoint, in bytes: all of it is searched for every secret.
-const ANSWER_LIMIT: usize = 256 * 1024;
+/// How much larger a metadata document may be than another endpoint's answer, all of which is searched for every secret.
+const METADATA_FACTOR: usize = 4;
 /// How long one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 /// The longest text that a component may hand over in one argument, in bytes.
@@ -225,16 +224,29 @@ impl host::HostRequest for State {
         };
         let from = ready.url.clone();
         let egress = self.context()?.egress.clone();
+        let before = self.reached;
+        if ready.renews {
+            // until it is known better: this call may be given up while it waits
+            self.reached = Reached::Unknown;
+        }
         let sent = egress
             .send(Outgoing {
                 method: ready.method,
                 url: ready.url,
                 headers: ready.headers,
                 body: ready.body,
-                limit: if ready.endpoint.role == Role::Metadata { METADATA_LIMIT } else { ANSWER_LIMIT },
+                limit: self.limits.answer_bytes * if ready.endpoint.role == Role::Metadata { METADATA_FACTOR } else { 1 },
                 timeout: REQUEST_TIMEOUT,
             })
             .await;
+        if ready.renews {
+            let now = match &sent {
+                Ok(_) => Reached::Answered,
+                Err(problem) if problem.may_have_arrived() => Reached::Unknown,
+                Err(_) => Reached::Nobody,
+            };
+            self.reached = before.max(now);
+        }
         let incoming = match sent {
             Ok(incoming) => incoming,
             Err(problem) => {

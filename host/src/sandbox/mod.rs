@@ -13,8 +13,10 @@ pub mod handles;
 mod host;
 mod inspect;
 mod json;
+mod make;
 mod meter;
 mod scrub;
+mod signature;
 mod state;
 
 use std::path::Path;
@@ -32,7 +34,8 @@ use bindings::base::ComponentPre;
 use bindings::refresh::WithRefreshPre;
 use handles::SecretHandle;
 pub use handles::Tokens;
-pub use inspect::CONTRACT_VERSION;
+pub use inspect::{CONTRACT_VERSION, check_contract};
+pub use make::Make;
 pub use state::Context;
 use state::State;
 
@@ -55,6 +58,12 @@ pub struct Limits {
     pub kept_bytes: usize,
     /// Lines logged; further ones are dropped.
     pub log_lines: u32,
+    /// The largest answer of an endpoint, in bytes; metadata may have four times that.
+    pub answer_bytes: usize,
+    /// Elements of all its tables together.
+    pub table_elements: usize,
+    /// Instances, and memories, and tables.
+    pub instances: usize,
 }
 
 impl Limits {
@@ -68,9 +77,12 @@ impl Limits {
         handles: 1024,
         kept_bytes: 8 << 20,
         log_lines: 50,
+        answer_bytes: 256 << 10,
+        table_elements: 100_000,
+        instances: 64,
     };
     /// For `describe`, which has nothing to do but return a text.
-    const DESCRIBE: Self = Self { deadline: Duration::from_secs(5), computing: Duration::from_secs(2), ..Self::STANDARD };
+    const DESCRIBE: Self = Self { deadline: Duration::from_secs(15), computing: Duration::from_secs(2), ..Self::STANDARD };
 }
 
 /// The largest component, in bytes.
@@ -100,6 +112,7 @@ pub struct Prepared {
     base: ComponentPre<State>,
     refresh: Option<WithRefreshPre<State>>,
     limits: Limits,
+    make: Arc<Make>,
 }
 
 /// Why a call gave no result.
@@ -111,6 +124,37 @@ pub enum Failed {
     Said(Failure),
 }
 
+impl Failed {
+    /// How long the provider wants to be left alone, if it said so.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Fault(_) => None,
+            Self::Said(failure) => failure.seconds("retry_after"),
+        }
+    }
+}
+
+/// How far a refresh token got, which may work only once. Ordered by how little is known of it afterwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reached {
+    /// It was not sent.
+    Nobody,
+    /// It was sent, and what the server answered to it is known.
+    Answered,
+    /// It may have been sent, and nobody knows what the server made of it.
+    Unknown,
+}
+
+/// A refresh that gave no tokens.
+#[derive(Debug)]
+pub struct Unrenewed {
+    /// Why.
+    pub failed: Failed,
+    /// How far the refresh token got.
+    pub reached: Reached,
+}
+
 /// A failure as a component told it.
 #[derive(Debug, Clone)]
 pub struct Failure {
@@ -120,6 +164,15 @@ pub struct Failure {
     pub message: String,
     /// Details by their names, fit to be shown.
     pub details: Vec<(String, String)>,
+}
+
+impl Failure {
+    /// A detail that is a number of whole seconds: `retry_after`, `interval`.
+    #[must_use]
+    pub fn seconds(&self, name: &str) -> Option<Duration> {
+        let (_, value) = self.details.iter().find(|(known, _)| known == name)?;
+        value.trim_matches('"').trim().parse().ok().map(Duration::from_secs)
+    }
 }
 
 /// Pairs that `resolve` returned, and the metadata documents it fetched, each with its address.
@@ -177,18 +230,29 @@ impl Sandbox {
         let component = Component::from_binary(engine, bytes).map_err(|error| inspect::not_a_component(bytes, &error))?;
         inspect::check(engine, &component)?;
         let linked = self.0.linker.instantiate_pre(&component).map_err(|error| inspect::mismatch(&error))?;
-        let refresh = WithRefreshPre::new(linked.clone()).ok();
+        let make = Arc::new(Make::of(engine, &component, bytes));
+        let refresh = match WithRefreshPre::new(linked.clone()) {
+            Ok(refresh) => Some(refresh),
+            Err(error) if make.exports("refresh") => return Err(inspect::mismatch(&error)),
+            Err(_) => None,
+        };
         let base = ComponentPre::new(linked).map_err(|error| inspect::mismatch(&error))?;
-        Ok(Prepared { sandbox: self.clone(), base, refresh, limits: Limits::STANDARD })
+        Ok(Prepared { sandbox: self.clone(), base, refresh, limits: Limits::STANDARD, make })
     }
 }
 
 impl Prepared {
     /// The same component under other limits.
     #[must_use]
-    pub const fn with_limits(mut self, limits: Limits) -> Self {
+    pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
+    }
+
+    /// What it is made of.
+    #[must_use]
+    pub fn make(&self) -> &Make {
+        &self.make
     }
 
     /// Whether it exports the interface `refresh`.
@@ -268,23 +332,28 @@ impl Prepared {
     /// Has the component refresh an access token. `None`: it does not export that.
     ///
     /// # Errors
-    /// See [`Failed`].
+    /// See [`Failed`]; and how far the refresh token got.
     pub async fn refresh(
         &self,
         context: &Context,
         token: Secret,
         scopes: &[String],
         notes: &[(String, String)],
-    ) -> Result<Option<Tokens>, Failed> {
+    ) -> Result<Option<Tokens>, Unrenewed> {
         let Some(refresh) = &self.refresh else { return Ok(None) };
         let mut store = self.store(Some(context.clone()), self.limits);
-        let token = lend(&mut store, token, Kind::Refresh)?;
+        let token = lend(&mut store, token, Kind::Refresh).map_err(|failed| Unrenewed { failed, reached: Reached::Nobody })?;
         let work = async {
             let instance = refresh.instantiate_async(&mut store).await?;
             instance.credentials_broker_provider_refresh().call_refresh(&mut store, token, scopes, notes).await
         };
         let result = self.bounded(work, self.limits.deadline).await;
-        take_tokens(conclude(store, result)?).map(Some)
+        let reached = store.data().reached;
+        conclude(store, result).and_then(take_tokens).map(Some).map_err(|failed| match failed {
+            // The component broke down over the answer: what it held is lost.
+            Failed::Fault(_) if reached == Reached::Answered => Unrenewed { failed, reached: Reached::Unknown },
+            Failed::Fault(_) | Failed::Said(_) => Unrenewed { failed, reached },
+        })
     }
 
     fn store(&self, context: Option<Context>, limits: Limits) -> Store<State> {

@@ -153,7 +153,9 @@ async fn a_new_provider_is_written_once_and_never_over_something() {
     assert!(text(&output.stdout).contains("acme_id.wasm"), "{}", text(&output.stdout));
     let again = providers(home.path(), &["new", "acme-id"]).await;
     assert_eq!(again.status.code(), Some(3));
-    for (name, why) in [("github", "brings along"), ("gcp", "brings along"), ("Acme", "cannot be the name"), ("fn", "keeps for itself")] {
+    for (name, why) in
+        [("github", "brings along"), ("gcp", "brings along"), ("Acme", "cannot be the name"), ("fn", "keeps for itself")]
+    {
         let output = providers(home.path(), &["new", name]).await;
         assert_eq!(output.status.code(), Some(2), "{name}");
         assert!(text(&output.stderr).contains(why), "{name}: {}", text(&output.stderr));

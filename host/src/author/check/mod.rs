@@ -26,6 +26,7 @@ pub use report::{Finding, Report, Verdict};
 use crate::descriptor::Descriptor;
 use crate::error::{Code, Error, Result, foreign};
 use crate::providers::dropin::{self, DropIn};
+use crate::providers::file;
 use crate::rehearsal::stage::Fixtures;
 use crate::sandbox::Sandbox;
 
@@ -47,17 +48,15 @@ impl Subject {
     }
 }
 
-/// Checks the component in `file`. `fixtures` is the file with the service's answers; not given, `NAME.fixtures.json`
+/// Checks a component. `fixtures` is the file with the service's answers; not given, `NAME.fixtures.json`
 /// beside the component or none. `cache` is where compiled components rest.
 ///
 /// # Errors
 /// `component_rejected` or `component_fault` for what cannot be loaded at all; `invalid_argument` for fixtures that
 /// cannot be read. What goes wrong while playing is in the report.
-pub async fn check(file: &Path, fixtures: Option<&Path>, cache: Option<&Path>) -> Result<Report> {
-    let (bytes, sha256) = dropin::read(file)?;
-    let size = bytes.len();
-    let mut drop_in = dropin::load(file, bytes, sha256, &Sandbox::new(cache)?).await?;
-    let fixtures = read_fixtures(file, fixtures)?;
+pub async fn check(component: &Path, fixtures: Option<&Path>, cache: Option<&Path>) -> Result<Report> {
+    let mut drop_in = dropin::load(component, file::look_at(component)?, &Sandbox::new(cache)?).await?;
+    let fixtures = read_fixtures(component, fixtures)?;
     script::check_fixtures(&drop_in.descriptor, &fixtures)?;
     let mut findings = vec![claims::loaded(&drop_in)];
     findings.extend(claims::exports(&drop_in));
@@ -75,7 +74,7 @@ pub async fn check(file: &Path, fixtures: Option<&Path>, cache: Option<&Path>) -
         title: descriptor.title.clone(),
         version: descriptor.version.clone(),
         sha256: subject.drop_in.sha256.clone(),
-        bytes: size,
+        bytes: subject.drop_in.bytes,
         findings,
     })
 }

@@ -46,7 +46,7 @@ pub struct Report {
     /// SHA-256 of the component, in hex.
     pub sha256: String,
     /// Its size.
-    pub bytes: usize,
+    pub bytes: u64,
     /// All parts, in the order of playing.
     pub findings: Vec<Finding>,
 }

@@ -9,6 +9,7 @@
 //! | [`lookalike`] | TLS servers that answer as github.com and others do, quirks and faults included |
 //! | [`visit`] | a whole login in one step |
 //! | [`clients`] | the official SDKs as independent MCP clients |
+//! | [`command`] | one command of the binary, with or without a terminal |
 //! | [`guest`] | components written as text, to do what no toolchain would let them do |
 //! | [`server`] | one answer on loopback, counted |
 //! | [`canary`] | finds a secret in bytes, however it is written |
@@ -19,6 +20,7 @@ pub mod broker;
 pub mod browser;
 pub mod canary;
 pub mod clients;
+pub mod command;
 pub mod guest;
 pub mod http;
 pub mod idp;

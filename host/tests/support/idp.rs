@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::process::Command;
 
-use super::place;
 use super::process::Helper;
+use super::{http, place};
 
 /// The program, handed to node on its command line so that it finds its packages in target/idp.
 const PROGRAM: &str = include_str!("../idp/server.mjs");
@@ -27,10 +27,19 @@ impl Idp {
 
     /// With access tokens that live for `seconds`.
     pub async fn with_access_ttl(seconds: u64) -> Self {
+        Self::with(&serde_json::json!({ "access_ttl": seconds })).await
+    }
+
+    /// With device codes that live for `seconds`.
+    pub async fn with_device_ttl(seconds: u64) -> Self {
+        Self::with(&serde_json::json!({ "device_ttl": seconds })).await
+    }
+
+    async fn with(options: &Value) -> Self {
         place::prepared("idp/node_modules/oidc-provider");
         let mut command = Command::new("node");
         command.env("NODE_NO_WARNINGS", "1").current_dir(place::target("idp")).args(["--input-type=module", "-e", PROGRAM]);
-        command.arg(format!("{{\"access_ttl\":{seconds}}}"));
+        command.arg(options.to_string());
         let mut helper = Helper::start(command);
         let hello: Value = serde_json::from_str(&helper.line().await).expect("a JSON line");
         let issuer = hello["issuer"].as_str().expect("an issuer").to_owned();
@@ -50,6 +59,15 @@ impl Idp {
     /// A client's secret. Clients: `public-client`, `basic-client`, `post-client`.
     pub fn secret(&self, client: &str) -> Option<String> {
         self.clients[client].as_str().map(str::to_owned)
+    }
+
+    /// Whether it still takes a token for a good one (RFC 7662).
+    pub async fn is_active(&self, token: &str) -> bool {
+        let url = url::Url::parse(&format!("{}/token/introspection", self.issuer)).expect("a URL");
+        let headers = [("content-type", "application/x-www-form-urlencoded")];
+        let answer = http::send(::http::Method::POST, &url, &headers, format!("client_id=public-client&token={token}")).await;
+        let answer: Value = serde_json::from_str(&answer.expect("an answer").body).expect("JSON");
+        answer["active"].as_bool().unwrap_or_else(|| panic!("{answer}"))
     }
 
     /// What it has done so far: one object for every token issued (`issued`, `value`), grant served (`granted`,

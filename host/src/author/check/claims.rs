@@ -23,7 +23,10 @@ pub(super) fn loaded(_: &DropIn) -> Finding {
 /// The grants that the descriptor names are the interfaces that the component exports.
 pub(super) fn exports(drop_in: &DropIn) -> Vec<Finding> {
     let claims = |grant: &str| drop_in.descriptor.grants.iter().any(|known| known == grant);
-    let pairs = [("exports-refresh", "refresh_token", "Refresh", drop_in.prepared.can_refresh())];
+    let pairs = [
+        ("exports-refresh", "refresh_token", "Refresh", drop_in.prepared.can_refresh()),
+        ("exports-device", "device_code", "Device", drop_in.prepared.can_start_device()),
+    ];
     let judge = |(id, grant, capability, exported): (&'static str, &str, &str, bool)| {
         let (verdict, seen, change) = match (claims(grant), exported) {
             (true, false) => (

@@ -20,6 +20,7 @@ mod script;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 pub use report::{Finding, Report, Verdict};
 
@@ -29,6 +30,9 @@ use crate::providers::dropin::{self, DropIn};
 use crate::providers::file;
 use crate::rehearsal::stage::Fixtures;
 use crate::sandbox::Sandbox;
+
+/// How long the check waits for a component to be compiled: one in Python has 18 MB, and its author has time.
+const COMPILE_WITHIN: Duration = Duration::from_secs(1200);
 
 /// A component that is checked, with what its author says of the service.
 pub(super) struct Subject {
@@ -55,7 +59,7 @@ impl Subject {
 /// `component_rejected` or `component_fault` for what cannot be loaded at all; `invalid_argument` for fixtures that
 /// cannot be read. What goes wrong while playing is in the report.
 pub async fn check(component: &Path, fixtures: Option<&Path>, cache: Option<&Path>) -> Result<Report> {
-    let mut drop_in = dropin::load(component, file::look_at(component)?, &Sandbox::new(cache)?).await?;
+    let mut drop_in = dropin::load(component, file::look_at(component)?, &Sandbox::patient(cache, COMPILE_WITHIN)?).await?;
     let fixtures = read_fixtures(component, fixtures)?;
     script::check_fixtures(&drop_in.descriptor, &fixtures)?;
     let mut findings = vec![claims::loaded(&drop_in)];

@@ -14,7 +14,8 @@ use crate::audit::Audit;
 use crate::broker::Broker;
 use crate::broker::flows::Status;
 use crate::broker::login::{LoggedIn, LoginRequest};
-use crate::config::{self, Browser, Config, LoopbackPort, Source};
+use crate::broker::revocation::Revoked;
+use crate::config::{self, Browser, Config, LoginMode, LoopbackPort, Source};
 use crate::egress::{Egress, Outgoing};
 use crate::error::{Code, Error, Result, foreign};
 use crate::providers::Providers;
@@ -70,14 +71,43 @@ impl<'a> Play<'a> {
         self.finish(&flow).await
     }
 
-    /// A login up to the person's sign-in: its id, and where the browser would go now.
-    pub(super) async fn begin(&self) -> Result<(String, Back)> {
-        let request = LoginRequest {
+    /// A whole login that no id_token is asked for.
+    pub(super) async fn sign_in_without_openid(&self) -> Outcome {
+        let mut request = self.request();
+        request.scopes.retain(|scope| scope != "openid");
+        let (flow, back) = self.begin_with(request).await?;
+        self.come_back(&back, &back.state).await?;
+        self.finish(&flow).await
+    }
+
+    /// A whole login by the device flow: the person enters the code at once, the server says so at the second question.
+    pub(super) async fn sign_in_elsewhere(&self) -> Outcome {
+        let request = LoginRequest { mode: Some(LoginMode::Device), ..self.request() };
+        let started = self.broker.start_login(request).await?;
+        self.finish(&started.flow.id).await
+    }
+
+    /// Ends the login at the provider.
+    pub(super) async fn revoke(&self) -> Result<Revoked> {
+        self.broker.revoke_secret(NAME).await
+    }
+
+    /// What an agent would ask for.
+    fn request(&self) -> LoginRequest {
+        LoginRequest {
             provider: self.subject.descriptor().name.clone(),
             scopes: self.scopes.clone(),
             secret_name: NAME.to_owned(),
             ..LoginRequest::default()
-        };
+        }
+    }
+
+    /// A login up to the person's sign-in: its id, and where the browser would go now.
+    pub(super) async fn begin(&self) -> Result<(String, Back)> {
+        self.begin_with(self.request()).await
+    }
+
+    async fn begin_with(&self, request: LoginRequest) -> Result<(String, Back)> {
         let started = self.broker.start_login(request).await?;
         let back = self.stage.sign_in(&started.flow.authorization_url).map_err(|reason| {
             Error::new(

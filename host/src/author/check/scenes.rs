@@ -22,6 +22,10 @@ type Seen = Result<String, Wrong>;
 enum Claim {
     Login,
     Refresh,
+    Device,
+    /// A capability that no grant stands for: it is there or not.
+    Account,
+    Revocation,
 }
 
 /// A scene: its word, what is played, and what it takes.
@@ -46,6 +50,10 @@ enum Act {
     RefreshKeepsOld,
     RefreshRefused,
     RefreshBusy,
+    Device,
+    DeviceRefused,
+    Account,
+    Revoke,
 }
 
 const SCENES: &[Scene] = &[
@@ -99,6 +107,15 @@ const SCENES: &[Scene] = &[
     },
     Scene { id: "refresh-refused", what: "the refresh token is refused", claim: Claim::Refresh, act: Act::RefreshRefused },
     Scene { id: "refresh-busy", what: "status 503 at a refresh, and another try", claim: Claim::Refresh, act: Act::RefreshBusy },
+    Scene { id: "device", what: "a login by the device flow", claim: Claim::Device, act: Act::Device },
+    Scene { id: "device-refused", what: "the device code is refused", claim: Claim::Device, act: Act::DeviceRefused },
+    Scene { id: "account", what: "who signed in, by the component's own question", claim: Claim::Account, act: Act::Account },
+    Scene {
+        id: "revoke",
+        what: "the login is revoked at the provider, refresh token and access token",
+        claim: Claim::Revocation,
+        act: Act::Revoke,
+    },
 ];
 
 /// Plays all of them, at the same time: one waits for an answer that never comes.
@@ -137,13 +154,17 @@ impl Scene {
         };
         let descriptor = subject.descriptor();
         let claims = |grant: &str| descriptor.grants.iter().any(|known| known == grant);
+        let able = &subject.drop_in.prepared;
         let missing = match self.claim {
-            Claim::Login | Claim::Refresh if !descriptor.can_log_in() => Some("authorization_code"),
-            Claim::Refresh if !claims("refresh_token") => Some("refresh_token"),
-            Claim::Login | Claim::Refresh => None,
+            _ if !descriptor.can_log_in() => Some("the grant authorization_code"),
+            Claim::Refresh if !claims("refresh_token") => Some("the grant refresh_token"),
+            Claim::Device if !claims("device_code") => Some("the grant device_code"),
+            Claim::Account if !able.can_tell_account() => Some("the capability Account"),
+            Claim::Revocation if !able.can_revoke() => Some("the capability Revocation"),
+            _ => None,
         };
-        if let Some(grant) = missing {
-            return finding(Verdict::Skipped, format!("it does not claim the grant {grant}"), None);
+        if let Some(what) = missing {
+            return finding(Verdict::Skipped, format!("it does not claim {what}"), None);
         }
         let play = match Play::start(subject).await {
             Ok(play) => play,
@@ -177,6 +198,10 @@ impl Act {
             Self::RefreshKeepsOld => refresh_keeps_old(play).await,
             Self::RefreshRefused => refresh_refused(play).await,
             Self::RefreshBusy => refresh_busy(play).await,
+            Self::Device => device(play).await,
+            Self::DeviceRefused => device_refused(play).await,
+            Self::Account => account(play).await,
+            Self::Revoke => revoke(play).await,
         }
     }
 }
@@ -378,4 +403,56 @@ async fn refresh_busy(play: &Play<'_>) -> Seen {
     play.stage.go_wrong(None);
     refreshed(play).await?;
     Ok("the login was kept, and refreshed later".to_owned())
+}
+
+async fn device(play: &Play<'_>) -> Seen {
+    let done = play.sign_in_elsewhere().await.map_err(|error| {
+        wrong(
+            format!("the login failed: {}", told(&error)),
+            "Ask the endpoint `device` for a code and the endpoint `token` for the outcome: the standard of Device does; say authorization_pending while the person has not finished.",
+        )
+    })?;
+    if !play.stage.is_newest_access(&stored(play)?.access) {
+        return Err(wrong("what is stored is not the access token that the server gave", "Return the tokens of the answer."));
+    }
+    Ok(format!("scopes \"{}\"", done.scopes.join(" ")))
+}
+
+async fn device_refused(play: &Play<'_>) -> Seen {
+    play.stage.go_wrong(Some(Fault::Refused));
+    failed(play.sign_in_elsewhere().await).map(|error| told(&error))
+}
+
+/// Asked by the broker at a login that no id_token vouches for, so one is made without the scope openid.
+async fn account(play: &Play<'_>) -> Seen {
+    let done = play.sign_in_without_openid().await.map_err(|error| wrong(told(&error), "Make a plain login work first."))?;
+    match &done.account {
+        Some(account) => Ok(format!("{}, {}", account.subject, account.label.as_deref().unwrap_or("without a name for people"))),
+        None => Err(wrong(
+            "the component did not say who signed in",
+            "Return at least `id`; list the texts that it reads under `readable` in the table; if this is not how the service answers, put its answer into the fixtures.",
+        )),
+    }
+}
+
+async fn revoke(play: &Play<'_>) -> Seen {
+    signed_in(play).await?;
+    let grant = stored(play)?;
+    let revoked = play.revoke().await.map_err(|error| wrong(told(&error), "This is the broker's own fault: report it."))?;
+    let steps = revoked.steps.iter().map(|(kind, step)| format!("{}: {}", kind.as_str(), step.as_str()));
+    let steps = steps.collect::<Vec<_>>().join(", ");
+    if !revoked.is_complete() {
+        return Err(wrong(
+            steps,
+            "Return `revoked` for the service's own way of saying so, and `unsupported` for a token that it cannot revoke.",
+        ));
+    }
+    let ended = |token: &crate::secret::Secret| play.stage.revoked(token);
+    if !ended(&grant.access) && !grant.refresh.as_ref().is_some_and(ended) {
+        return Err(wrong(
+            format!("neither token was revoked at the server ({steps})"),
+            "Do not export Revocation if the service cannot revoke; otherwise send the token.",
+        ));
+    }
+    Ok(steps)
 }

@@ -75,7 +75,7 @@ impl House {
         self.ledger().touch(&place.endpoint);
         match place.role {
             Role::Token | Role::Mint => self.token(place, &sent),
-            Role::Device => written(self.device(place)),
+            Role::Device => written(self.device(place, &sent)),
             Role::Revocation => written(self.revocation(place, &sent)),
             Role::Account => written(self.account(place, &sent)),
             Role::Metadata => written(self.metadata(place)),
@@ -197,12 +197,9 @@ impl House {
     fn grant(&self, place: &Place, grant: Grant, asked: Option<&Asked>) -> Draft {
         let (Some(access), Some(refresh)) = (random::text(), random::text()) else { return Draft::new(500, Value::Null) };
         let scope = self.ledger().scope.clone();
-        let id_token = match asked {
-            Some(asked) if self.script.openid && scope.split(' ').any(|scope| scope == "openid") => {
-                self.id_token(asked.nonce.as_deref(), &access)
-            }
-            _ => None,
-        };
+        let identifies = self.script.openid && grant != Grant::Refresh && scope.split(' ').any(|scope| scope == "openid");
+        let nonce = asked.and_then(|asked| asked.nonce.as_deref());
+        let id_token = if identifies { self.id_token(nonce, &access) } else { None };
         let gives_refresh = self.script.refreshes && self.fault() != Some(Fault::NoRefreshToken);
         let fill = Fill {
             access_token: access,
@@ -243,10 +240,11 @@ impl House {
         let issuer = self.ledger().issuer.clone().or_else(|| self.script.issuer.clone())?;
         let mut claims = json!({
             "iss": issuer, "sub": "248289761001", "aud": self.script.client_id, "iat": now, "exp": now + LIFE,
-            "nonce": nonce, "at_hash": keys::access_token_hash(access),
+            "at_hash": keys::access_token_hash(access),
             "name": "Alice", "preferred_username": "alice", "email": "alice@example.com", "email_verified": true,
         });
         if let Value::Object(members) = &mut claims {
+            members.extend(nonce.map(|nonce| ("nonce".to_owned(), nonce.into())));
             members.extend(self.script.fixtures.claims.clone());
         }
         self.keys.sign(&claims)
@@ -260,7 +258,7 @@ impl House {
         scripted.unwrap_or_else(usual)
     }
 
-    fn device(&self, place: &Place) -> Draft {
+    fn device(&self, place: &Place, sent: &Sent) -> Draft {
         let Some(code) = random::text() else { return Draft::new(500, Value::Null) };
         let fill = Fill { device_code: code, client_id: self.script.client_id.clone(), ..Fill::default() };
         let usual = || {
@@ -273,6 +271,7 @@ impl House {
         };
         let draft = self.scripted(place, None, When::Granted, &fill).unwrap_or_else(usual);
         let mut ledger = self.ledger();
+        sent.get("scope").unwrap_or_default().clone_into(&mut ledger.scope);
         ledger
             .devices
             .extend(texts(&draft.body).into_iter().filter(|text| text.contains(&fill.device_code)).map(|text| (text, 0)));

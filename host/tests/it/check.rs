@@ -12,7 +12,7 @@ use crate::support::place;
 const OFFICIAL: [&str; 6] = ["aws", "azure", "github", "google", "oauth2", "okta"];
 
 /// Runs `providers ARGUMENTS` with nothing of this machine's configuration.
-async fn providers(home: &Path, arguments: &[&str]) -> Output {
+pub async fn providers(home: &Path, arguments: &[&str]) -> Output {
     tokio::process::Command::new(env!("CARGO_BIN_EXE_mcp-credentials-broker"))
         .arg("providers")
         .args(arguments)
@@ -32,13 +32,13 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// The verdict on each part, by its word.
-fn verdicts(output: &Output) -> Vec<(String, String)> {
+pub fn verdicts(output: &Output) -> Vec<(String, String)> {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
     let findings = report["findings"].as_array().unwrap().iter();
     findings.map(|found| (found["id"].as_str().unwrap().to_owned(), found["verdict"].as_str().unwrap().to_owned())).collect()
 }
 
-fn of<'a>(verdicts: &'a [(String, String)], verdict: &str) -> Vec<&'a str> {
+pub fn of<'a>(verdicts: &'a [(String, String)], verdict: &str) -> Vec<&'a str> {
     verdicts.iter().filter(|(_, found)| found == verdict).map(|(id, _)| id.as_str()).collect()
 }
 
@@ -73,7 +73,7 @@ async fn every_official_provider_passes_with_its_services_own_answers() {
         // a check that plays nothing passes everything
         let played = of(&verdicts, "passed");
         if name != "aws" {
-            for scene in ["sign-in", "wrong-state", "hanging", "huge-body", "refresh", "refresh-refused"] {
+            for scene in ["sign-in", "wrong-state", "hanging", "huge-body", "refresh", "refresh-refused", "device"] {
                 assert!(played.contains(&scene), "{name}: {scene}, {verdicts:?}");
             }
         }
@@ -91,21 +91,32 @@ async fn the_real_server_is_never_asked_and_nothing_is_left_behind() {
     assert!(left.is_empty(), "{left:?}");
 }
 
-/// Signs in with a code that the guest sends without its verifier, and cannot do anything else.
-fn careless() -> Guest {
-    Guest::new("careless")
-}
-
 #[tokio::test]
 async fn what_a_component_does_wrong_is_named_with_what_to_change() {
     let home = TempDir::new().unwrap();
-    let file = put(&home, "careless.wasm", &careless().exchange("(unreachable)").bytes());
-    let output = providers(home.path(), &["check", &file.display().to_string()]).await;
-    assert_eq!(output.status.code(), Some(5), "{}", text(&output.stdout));
-    let report = text(&output.stdout);
-    assert!(report.contains("FAILED  sign-in"), "{report}");
-    assert!(report.contains("To change: "), "{report}");
-    assert!(text(&output.stderr).contains("parts of the check failed"), "{}", text(&output.stderr));
+    // it redeems codes without saying who the client is, and calls every failure invalid_grant
+    let careless = put(&home, "careless.wasm", &Guest::new("careless").bytes());
+    let trapping = put(&home, "trapping.wasm", &Guest::new("trapping").exchange("(unreachable)").bytes());
+    let (careless, trapping) = (careless.display().to_string(), trapping.display().to_string());
+    let (plain, json, trapped) = tokio::join!(
+        providers(home.path(), &["check", &careless]),
+        providers(home.path(), &["check", &careless, "--json"]),
+        providers(home.path(), &["check", &trapping, "--json"]),
+    );
+    let report = text(&plain.stdout);
+    assert_eq!(plain.status.code(), Some(5), "{report}");
+    for said in ["FAILED  sign-in", "without the client secret", "To change: ", "temporarily_unavailable"] {
+        assert!(report.contains(said), "{said} is not in:\n{report}");
+    }
+    assert!(text(&plain.stderr).contains("parts of the check failed"), "{}", text(&plain.stderr));
+    let failed = verdicts(&json);
+    let failed = of(&failed, "failed");
+    assert!(failed.contains(&"sign-in") && failed.contains(&"busy") && !failed.contains(&"redirect"), "{failed:?}");
+    let failed = verdicts(&trapped);
+    let failed = of(&failed, "failed");
+    for scene in ["sign-in", "refused", "error-with-200", "redirect", "hanging"] {
+        assert!(failed.contains(&scene), "{scene}, {failed:?}");
+    }
 }
 
 #[tokio::test]

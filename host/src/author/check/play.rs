@@ -21,7 +21,7 @@ use crate::error::{Code, Error, Result, foreign};
 use crate::providers::Providers;
 use crate::rehearsal::stage::{Back, Stage};
 use crate::secret::SecretName;
-use crate::vault::{Grant, Memory, Stored, Vault};
+use crate::vault::{Grant, Memory, Renewal, Stored, Vault};
 
 /// Longer than the broker waits for a provider that does not answer.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -161,7 +161,8 @@ impl<'a> Play<'a> {
             && let Stored::Grant(grant) = &record.stored
         {
             let past = SystemTime::now() - Duration::from_secs(1);
-            let ended = Grant { expires: Some(past), ..(**grant).clone() };
+            // long enough ago that a try that failed counts no more
+            let ended = Grant { expires: Some(past), renewal: Renewal::default(), ..(**grant).clone() };
             self.vault.replace(&name, record.revision, Arc::new(ended))?;
         }
         self.broker.get_secret(NAME, "a rehearsal", None).await.map(drop)

@@ -138,7 +138,7 @@ impl Attempt {
         } else {
             accounts::ask(&self.prepared, &self.context, self.provider.lineage(), &tokens.access, &facts.notes).await
         };
-        self.store(tokens, facts, account, before)
+        self.store(tokens, facts, account.as_ref(), before)
     }
 
     /// Whose login it is, by a verified id_token. One that nobody asked for is not looked at.
@@ -157,7 +157,7 @@ impl Attempt {
         self.broker.keys.verify(id_token, jwks_uri, &expected, &self.context.egress).await
     }
 
-    fn store(&self, tokens: Tokens, facts: Facts, account: Option<Account>, before: SystemTime) -> Result<LoggedIn> {
+    fn store(&self, tokens: Tokens, facts: Facts, account: Option<&Account>, before: SystemTime) -> Result<LoggedIn> {
         let descriptor = &self.context.descriptor;
         // Not said: as asked (RFC 6749 section 5.1). Quiet: offline_access and the like, whose presence means nothing.
         let scopes = facts.scopes.unwrap_or_else(|| self.scopes.clone());
@@ -172,7 +172,7 @@ impl Attempt {
         let done = LoggedIn {
             name: self.name.clone(),
             provider: descriptor.title.clone(),
-            account: account.clone(),
+            account: account.cloned(),
             missing_scopes,
             extra_scopes,
             expires_in: facts.lifetime.map(|life| life.as_secs()),
@@ -186,7 +186,7 @@ impl Attempt {
             issuer: self.resolution.issuers.expected.first().cloned(),
             resolved: Arc::clone(&self.context.resolved),
             settings: Arc::new(self.context.settings.all_plain().clone()),
-            account: account.clone(),
+            account: account.cloned(),
             access: tokens.access,
             refresh: tokens.refresh.filter(|_| self.prepared.can_refresh()),
             scopes,
@@ -198,7 +198,7 @@ impl Attempt {
             strict_rotation: facts.strict_rotation,
             renewal: Renewal::default(),
         };
-        let whose = account.as_ref().map_or(Whose::Unknown, Whose::Known);
+        let whose = account.map_or(Whose::Unknown, Whose::Known);
         let newcomer = Newcomer { provider: &self.provider, client_id: &self.client_id, replace: self.replace };
         let mut allowed = |old: Option<&Record>| may_replace(&self.name, old, newcomer, whose);
         let tags = self.broker.vault.get(&self.name)?.map(|record| record.tags).unwrap_or_default();

@@ -95,8 +95,8 @@ async fn github_google_and_entra_each_in_their_own_way() {
         .client("AZURE", entra.desk().client_id(), None)
         .ready()
         .await;
-    let cases: [(&str, &dyn Site, &[&str], &str, &str); 3] = [
-        ("github", github.as_ref(), &["repo"], "https://github.com/login/device", "component"),
+    let cases = [
+        ("github", github.as_ref() as &dyn Site, ["repo"].as_slice(), "https://github.com/login/device", "component"),
         ("google", google.as_ref(), &["openid", "email"], "https://www.google.com/device", "id_token"),
         ("azure", entra.as_ref(), &["openid"], "https://microsoft.com/devicelogin", "id_token"),
     ];

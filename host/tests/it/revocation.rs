@@ -311,6 +311,28 @@ async fn what_failed_while_the_provider_was_down_is_done_by_a_later_call() {
 }
 
 #[tokio::test]
+async fn a_refresh_under_way_leaves_its_new_tokens_to_be_revoked_too() {
+    let site = Arc::new(OpenId::new("id.example", None).access_ttl(1));
+    let lookalike = Lookalike::of(&site).await;
+    let launch = Launch::new().at(&lookalike).env("OAUTH2_ISSUER", &site.issuer());
+    let mut broker = launch.client("OAUTH2", site.desk().client_id(), None).ready().await;
+    sign_in(&site, &mut broker).await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let token = site.path("token");
+    lookalike.delay(&token, Duration::from_secs(2));
+    let asked = broker.begin("get_secret", &json!({ "name": "team", "purpose": "a test" })).await;
+    while lookalike.requests(&token).len() < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(site.desk().alive(), (1, 1), "the new ones; the old ones died with the refresh");
+    let answer = revoke(&mut broker, "team").await;
+    assert_eq!(results(&answer), (DONE, DONE), "{answer:#}");
+    assert_eq!(site.desk().alive(), (0, 0));
+    assert!(broker.tool_answer("get_secret", asked).await.is_error);
+    assert_eq!(left(&mut broker).await, 0);
+}
+
+#[tokio::test]
 async fn t42_after_a_revocation_upstream_there_is_one_refresh_and_then_a_new_login_is_asked_for() {
     let (github, lookalike, mut broker) = github(App::GitHub).await;
     lookalike.edit("/login/oauth/access_token", |answer| answer["expires_in"] = 0.into());

@@ -133,7 +133,7 @@ impl Run {
                 Ok(Some(_)) => return Ok(next),
                 Ok(None) => {
                     // Revoked meanwhile: what came of it has to be revoked, too.
-                    if matches!(answer, Answer::Renewed(_)) && broker.leave_to_tombstone(self.wanted.generation, &next)? {
+                    if matches!(answer, Answer::Renewed(_)) && broker.leave_to_tombstone(name, self.wanted.generation, &next)? {
                         return Err(words::replaced(&self.wanted));
                     }
                     // Written meanwhile, though not by a renewal: the same login with something else changed, or another.

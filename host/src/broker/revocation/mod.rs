@@ -17,6 +17,7 @@ use std::time::{Duration, SystemTime};
 
 pub use catching_up::CatchingUp;
 pub use step::{Revoked, Step};
+use uuid::Uuid;
 
 use super::Broker;
 use super::failure::{During, explain};
@@ -164,11 +165,14 @@ impl Broker {
     ///
     /// # Errors
     /// What is wrong with the vault.
-    pub(super) fn leave_to_tombstone(&self, generation: Generation, fresh: &Arc<Grant>) -> Result<bool> {
-        let id = id_of(generation);
-        let Some(mut tombstone) = self.vault.tombstones()?.into_iter().find(|known| known.id == id) else { return Ok(false) };
+    pub(super) fn leave_to_tombstone(&self, name: &SecretName, generation: Generation, fresh: &Arc<Grant>) -> Result<bool> {
+        let its = |known: &Tombstone| {
+            generation_of(&known.id) == Some(generation) && known.name == *name && known.grant.lineage == fresh.lineage
+        };
+        let Some(mut tombstone) = self.vault.tombstones()?.into_iter().find(its) else { return Ok(false) };
         tombstone.grant = Arc::clone(fresh);
         tombstone.pending = fresh.refresh.iter().map(|_| Kind::Refresh).chain([Kind::Access]).collect();
+        let id = tombstone.id.clone();
         self.vault.settle(&id, Some(tombstone))?;
         Ok(true)
     }
@@ -239,14 +243,14 @@ impl Broker {
     }
 }
 
-/// A tombstone is called by the generation of its login: there is one for each, and the right to renew that login is the
-/// right to revoke it.
+/// A tombstone's name begins with the generation of its login: the right to renew that login is the right to revoke it. The
+/// rest keeps it apart from one that was imported from another vault.
 fn id_of(generation: Generation) -> String {
-    generation.0.to_string()
+    format!("{}-{}", generation.0, Uuid::new_v4().simple())
 }
 
 fn generation_of(id: &str) -> Option<Generation> {
-    id.parse().ok().map(Generation)
+    id.split('-').next()?.parse().ok().map(Generation)
 }
 
 fn explained(title: &str, failed: Failed) -> Error {

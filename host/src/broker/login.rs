@@ -80,7 +80,8 @@ impl Broker {
     /// # Errors
     /// Whatever stands in the way, before anybody is asked to sign in.
     pub async fn start_login(self: &Arc<Self>, request: LoginRequest) -> Result<Started> {
-        let started = self.begin(&request).await;
+        // Boxed: what it waits in is many calls deep, and a call of a tool would be as large as all of them.
+        let started = Box::pin(self.begin(&request)).await;
         let (outcome, code) = match &started {
             Ok(_) => (Outcome::Pending, None),
             Err(error) => (Outcome::Refused, Some(error.code())),

@@ -12,6 +12,7 @@ mod secrets;
 mod serve;
 mod session;
 mod terminal;
+mod vault;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,6 +39,9 @@ struct Options {
     /// The operator's file. Default: $MCP_CREDENTIALS_BROKER_CONFIG, else broker.toml in the configuration folder.
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
+    /// The vault's file. Default: [vault] path of the operator's file, else vault.db in the data folder if there is one.
+    #[arg(long, value_name = "FILE", global = true)]
+    vault: Option<PathBuf>,
     /// A folder of provider components; may be given more than once. Naming it approves what lies in it.
     #[arg(long, value_name = "DIR", global = true)]
     plugins: Vec<PathBuf>,
@@ -62,6 +66,9 @@ enum Command {
     /// Looks at provider components.
     #[command(subcommand)]
     Providers(providers::Command),
+    /// Keeps logins and secrets in an encrypted file instead of in memory.
+    #[command(subcommand)]
+    Vault(vault::Command),
     /// Shows and proves the audit trail that is kept beside the vault.
     #[command(subcommand)]
     Audit(audit::Command),
@@ -82,6 +89,9 @@ impl Options {
     /// The operator's file, narrowed by what the command line says.
     fn load(&self) -> Result<Config> {
         let mut config = config::load(self.config.as_deref())?;
+        if let Some(file) = &self.vault {
+            config.vault.path = Some(file.clone());
+        }
         if self.no_browser {
             config.browser = Browser::None;
         }
@@ -104,6 +114,7 @@ pub fn main() -> ExitCode {
         Some(Command::Login(login)) => login::run(login, options),
         Some(Command::Secrets(command)) => secrets::run(command, options),
         Some(Command::Providers(command)) => providers::run(command, options),
+        Some(Command::Vault(command)) => vault::run(command, options),
         Some(Command::Audit(command)) => audit::run(command, options),
         Some(Command::Doctor { json }) => doctor::run(options, json),
         Some(Command::Completions { shell }) => {

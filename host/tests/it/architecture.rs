@@ -63,7 +63,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     // the table that a stage plays is made of the descriptor's roles
     ("rehearsal", &["descriptor", "error", "secret"]),
     ("callback", &["error", "secret"]),
-    ("vault", &["descriptor", "error", "secret"]),
+    // the operator's file says where it is and what opens it
+    ("vault", &["config", "descriptor", "error", "secret"]),
     ("egress", &["config", "error"]),
     ("browser", &["error"]),
     // its lines are proven by a key that a vault keeps, and its end is remembered there
@@ -90,6 +91,11 @@ const OWNED: &[(&str, &[&str])] = &[
     ("webbrowser", &["browser"]),
     ("rusqlite", &["vault"]),
     ("sqlx", &["vault"]),
+    ("keyring_core", &["vault"]),
+    ("linux_keyutils", &["vault"]),
+    ("chacha20poly1305", &["vault"]),
+    ("age", &["vault"]),
+    ("rpassword", &["cli"]),
     ("std::process::Command", &["config"]),
     ("clap", &["cli"]),
     ("set_var", &[]),

@@ -42,7 +42,8 @@ impl Broker {
     /// `unknown_secret`; `unsupported` for a stored value, which stays; what is wrong with the vault. That a token could
     /// not be revoked is no error: it is in the answer.
     pub async fn revoke_secret(&self, name: &str) -> Result<Revoked> {
-        let revoked = self.bury_and_revoke(name).await;
+        // Boxed: what it waits in is many calls deep, and a call of a tool would be as large as all of them.
+        let revoked = Box::pin(self.bury_and_revoke(name)).await;
         let outcome = match &revoked {
             Ok(revoked) if revoked.is_complete() => Outcome::Ok,
             Ok(_) => Outcome::Pending,

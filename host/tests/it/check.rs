@@ -98,11 +98,10 @@ async fn what_a_component_does_wrong_is_named_with_what_to_change() {
     let careless = put(&home, "careless.wasm", &Guest::new("careless").bytes());
     let trapping = put(&home, "trapping.wasm", &Guest::new("trapping").exchange("(unreachable)").bytes());
     let (careless, trapping) = (careless.display().to_string(), trapping.display().to_string());
-    let (plain, json, trapped) = tokio::join!(
-        providers(home.path(), &["check", &careless]),
-        providers(home.path(), &["check", &careless, "--json"]),
-        providers(home.path(), &["check", &trapping, "--json"]),
-    );
+    let (as_text, as_json) = (["check", &careless], ["check", &careless, "--json"]);
+    let other = ["check", &trapping, "--json"];
+    let (plain, json, trapped) =
+        tokio::join!(providers(home.path(), &as_text), providers(home.path(), &as_json), providers(home.path(), &other));
     let report = text(&plain.stdout);
     assert_eq!(plain.status.code(), Some(5), "{report}");
     for said in ["FAILED  sign-in", "without the client secret", "To change: ", "temporarily_unavailable"] {

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::process::Command;
+use url::Url;
 
-use super::process::Helper;
+use super::process::{Helper, signal};
 use super::{http, place};
 
 /// The program, handed to node on its command line so that it finds its packages in target/idp.
@@ -27,15 +28,16 @@ impl Idp {
 
     /// With access tokens that live for `seconds`.
     pub async fn with_access_ttl(seconds: u64) -> Self {
-        Self::with(&serde_json::json!({ "access_ttl": seconds })).await
+        Self::with_options(&json!({ "access_ttl": seconds })).await
     }
 
     /// With device codes that live for `seconds`.
     pub async fn with_device_ttl(seconds: u64) -> Self {
-        Self::with(&serde_json::json!({ "device_ttl": seconds })).await
+        Self::with_options(&json!({ "device_ttl": seconds })).await
     }
 
-    async fn with(options: &Value) -> Self {
+    /// With the options that `server.mjs` knows.
+    pub async fn with_options(options: &Value) -> Self {
         place::prepared("idp/node_modules/oidc-provider");
         let mut command = Command::new("node");
         command.env("NODE_NO_WARNINGS", "1").current_dir(place::target("idp")).args(["--input-type=module", "-e", PROGRAM]);
@@ -63,7 +65,7 @@ impl Idp {
 
     /// Whether it still takes a token for a good one (RFC 7662).
     pub async fn is_active(&self, token: &str) -> bool {
-        let url = url::Url::parse(&format!("{}/token/introspection", self.issuer)).expect("a URL");
+        let url = Url::parse(&format!("{}/token/introspection", self.issuer)).expect("a URL");
         let headers = [("content-type", "application/x-www-form-urlencoded")];
         let answer = http::send(::http::Method::POST, &url, &headers, format!("client_id=public-client&token={token}")).await;
         let answer: Value = serde_json::from_str(&answer.expect("an answer").body).expect("JSON");
@@ -77,6 +79,30 @@ impl Idp {
             self.events.push(serde_json::from_str(&line).unwrap_or_else(|error| panic!("no JSON ({error}): {line}")));
         }
         &self.events
+    }
+
+    /// What the control of `server.mjs` is told.
+    pub async fn control(&self, order: &Value) {
+        let url = Url::parse(&format!("{}/control", self.issuer)).expect("a URL");
+        let answer = http::send(::http::Method::POST, &url, &[], order.to_string()).await.expect("the control answers");
+        assert!(answer.status.is_success());
+    }
+
+    /// Waits until it holds another token request, or its answer.
+    pub async fn held(&mut self) {
+        loop {
+            let line: Value = serde_json::from_str(&self.helper.line().await).expect("a JSON line");
+            let held = line["held"].is_string();
+            self.events.push(line);
+            if held {
+                return;
+            }
+        }
+    }
+
+    /// Stops the process, or lets it go on: connections are taken in by the system meanwhile, as far as there is room.
+    pub fn signal(&self, name: &str) {
+        signal(self.helper.id(), name);
     }
 
     /// Every secret it knows or has issued.

@@ -8,7 +8,7 @@
 mod polling;
 mod start;
 
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use tokio::sync::watch;
 
@@ -27,19 +27,21 @@ impl Attempt {
     /// The flow's task. When it is aborted, the device code is forgotten, and nobody asks any more.
     pub(super) async fn run_device(self, begun: Begun, tell: watch::Sender<Status>, reservation: Reservation) {
         let Begun { code, polling, within, .. } = begun;
-        let before = SystemTime::now();
-        let asked = until_over(polling, within, || self.poll(code.clone()));
+        let began = Instant::now();
+        let asked = until_over(&began, polling, within, || self.poll(code.clone()));
         let result = match asked.await {
-            Some(Ok(tokens)) => self.conclude(tokens, before, None).await,
+            Some(Ok((tokens, before))) => self.conclude(tokens, before, None).await,
             Some(Err(error)) => Err(error),
             None => Err(too_late(self.title())),
         };
         self.end(result, &tell, reservation);
     }
 
-    async fn poll(&self, code: Secret) -> Asked<Result<Tokens>> {
+    /// Asks once; the tokens come with the time before they were asked for.
+    async fn poll(&self, code: Secret) -> Asked<Result<(Tokens, SystemTime)>> {
+        let before = SystemTime::now();
         match self.prepared.poll_device(&self.context, code).await {
-            Ok(Some(tokens)) => Asked::Over(Ok(tokens)),
+            Ok(Some(tokens)) => Asked::Over(Ok((tokens, before))),
             Ok(None) => Asked::Over(Err(no_device_flow(self.title()))),
             Err(failed) => sort(self.title(), failed),
         }
@@ -47,7 +49,7 @@ impl Attempt {
 }
 
 /// What a failed poll means: that the person has not finished, that nobody answers, or the end.
-fn sort(title: &str, failed: Failed) -> Asked<Result<Tokens>> {
+fn sort<T>(title: &str, failed: Failed) -> Asked<Result<T>> {
     let said = match failed {
         Failed::Fault(error) if error.code() == Code::Unavailable => return Asked::Again(Heard::Silence(None)),
         Failed::Said(said) => said,
@@ -95,7 +97,7 @@ mod tests {
 
     #[test]
     fn t31_what_passes_is_asked_again_and_what_does_not_is_the_end() {
-        let again = |failed| match sort("Acme", failed) {
+        let again = |failed| match sort::<()>("Acme", failed) {
             Asked::Again(heard) => heard,
             Asked::Over(over) => panic!("{over:?}"),
         };
@@ -108,7 +110,7 @@ mod tests {
         );
         assert_eq!(again(Failed::Fault(Error::new(Code::Unavailable, "No answer.", ""))), Heard::Silence(None));
 
-        let over = |failed| match sort("Acme", failed) {
+        let over = |failed| match sort::<()>("Acme", failed) {
             Asked::Over(over) => over.unwrap_err().code(),
             Asked::Again(heard) => panic!("{heard:?}"),
         };

@@ -1,8 +1,6 @@
 //! How often to ask (RFC 8628 section 3.5): a state without a clock, and the loop that waits by it.
 
-use std::time::Duration;
-
-use tokio::time::{Instant, sleep, sleep_until};
+use std::time::{Duration, Instant};
 
 /// Where the server names no interval.
 const DEFAULT: Duration = Duration::from_secs(5);
@@ -71,20 +69,40 @@ impl Polling {
     }
 }
 
+/// What the loop waits by.
+pub(super) trait Clock {
+    /// How long it has run.
+    fn elapsed(&self) -> Duration;
+    /// Waits.
+    fn sleep(&self, wait: Duration) -> impl Future<Output = ()> + Send;
+}
+
+/// The real one.
+impl Clock for Instant {
+    fn elapsed(&self) -> Duration {
+        Self::elapsed(self)
+    }
+
+    fn sleep(&self, wait: Duration) -> impl Future<Output = ()> + Send {
+        tokio::time::sleep(wait)
+    }
+}
+
 /// Asks until it is over; `None` where the time ran out. One question at a time, the first after one interval.
 pub(super) async fn until_over<T, F: Future<Output = Asked<T>>>(
+    clock: &impl Clock,
     mut polling: Polling,
     within: Duration,
     mut ask: impl FnMut() -> F,
 ) -> Option<T> {
-    let end = Instant::now() + within;
     let mut wait = polling.wait();
     loop {
-        if Instant::now() + wait >= end {
-            sleep_until(end).await;
+        let left = within.saturating_sub(clock.elapsed());
+        if wait >= left {
+            clock.sleep(left).await;
             return None;
         }
-        sleep(wait).await;
+        clock.sleep(wait).await;
         match ask().await {
             Asked::Over(done) => return Some(done),
             Asked::Again(heard) => wait = polling.after(heard),
@@ -94,17 +112,34 @@ pub(super) async fn until_over<T, F: Future<Output = Asked<T>>>(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use super::*;
 
-    /// The seconds between polls that hear this, one after the other; the last is the end.
-    async fn waits(interval: Option<u64>, within: u64, heard: Vec<Option<Heard>>) -> (Option<()>, Vec<u64>) {
+    /// Time passes only by sleeping.
+    #[derive(Default)]
+    struct Virtual(AtomicU64);
+
+    impl Clock for Virtual {
+        fn elapsed(&self) -> Duration {
+            Duration::from_secs(self.0.load(Ordering::Relaxed))
+        }
+
+        fn sleep(&self, wait: Duration) -> impl Future<Output = ()> + Send {
+            self.0.fetch_add(wait.as_secs(), Ordering::Relaxed);
+            std::future::ready(())
+        }
+    }
+
+    /// The seconds between polls that hear this, one after the other, and how long it took; `None` is the end.
+    async fn waits(interval: Option<u64>, within: u64, heard: Vec<Option<Heard>>) -> (Option<()>, Vec<u64>, u64) {
+        let clock = Virtual::default();
         let mut answers = heard.into_iter();
-        let mut last = Instant::now();
-        let mut waits = Vec::new();
+        let (mut last, mut waits) = (0, Vec::new());
         let polling = Polling::every(interval.map(Duration::from_secs));
-        let outcome = until_over(polling, Duration::from_secs(within), || {
-            let now = Instant::now();
-            waits.push((now - last).as_secs());
+        let outcome = until_over(&clock, polling, Duration::from_secs(within), || {
+            let now = clock.elapsed().as_secs();
+            waits.push(now - last);
             last = now;
             std::future::ready(match answers.next() {
                 Some(Some(heard)) => Asked::Again(heard),
@@ -113,18 +148,18 @@ mod tests {
             })
         })
         .await;
-        (outcome, waits)
+        (outcome, waits, clock.elapsed().as_secs())
     }
 
     const PENDING: Option<Heard> = Some(Heard::Pending);
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn t30_the_intervals_are_5_5_10_10() {
         let heard = vec![PENDING, Some(Heard::SlowDown(None)), PENDING, None];
-        assert_eq!(waits(None, 900, heard).await, (Some(()), vec![5, 5, 10, 10]));
+        assert_eq!(waits(None, 900, heard).await, (Some(()), vec![5, 5, 10, 10], 30));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_server_names_the_interval_and_a_slower_one_and_never_a_faster() {
         let slow = |seconds| Some(Heard::SlowDown(Some(Duration::from_secs(seconds))));
         let heard = vec![PENDING, slow(12), PENDING, slow(1), PENDING, None];
@@ -133,7 +168,7 @@ mod tests {
         assert_eq!(waits(Some(1), 900, vec![PENDING, None]).await.1, [1, 1]);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn silence_doubles_the_wait_until_somebody_answers() {
         let silence = Some(Heard::Silence(None));
         let heard = vec![silence, silence, silence, PENDING, silence, None];
@@ -142,11 +177,8 @@ mod tests {
         assert_eq!(waits(None, 900, vec![later, None]).await.1, [5, 90]);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn it_ends_when_the_code_does_and_no_poll_comes_after() {
-        let start = Instant::now();
-        let (outcome, waits) = waits(None, 22, Vec::new()).await;
-        assert_eq!((outcome, waits), (None, vec![5, 5, 5, 5]));
-        assert_eq!(start.elapsed(), Duration::from_secs(22));
+        assert_eq!(waits(None, 22, Vec::new()).await, (None, vec![5, 5, 5, 5], 22));
     }
 }

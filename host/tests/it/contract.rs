@@ -10,10 +10,8 @@ use crate::support::guest::Guest;
 use crate::support::place;
 
 /// Built once, when 0.1.0 was the contract. A test that fails here is mended in the broker, never by building it again.
-const FIRST: (&str, &str) = (
-    "host/tests/components/contract-0.1.0.wasm",
-    "a1426d6b4c83fdf9cf8637421490a52f3f8e39deca8c404202205a2392a402f9",
-);
+const FIRST: (&str, &str) =
+    ("host/tests/components/contract-0.1.0.wasm", "a1426d6b4c83fdf9cf8637421490a52f3f8e39deca8c404202205a2392a402f9");
 
 async fn prepared(bytes: Vec<u8>) -> Result<Prepared, Error> {
     Sandbox::new(Some(&place::target("tmp/compiled"))).unwrap().prepare(bytes).await

@@ -48,3 +48,4 @@ mod refresh;
 mod renewal;
 mod revocation;
 mod sandbox;
+mod vault;

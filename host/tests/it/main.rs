@@ -45,3 +45,4 @@ mod refresh;
 mod renewal;
 mod revocation;
 mod sandbox;
+mod vault;

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`cli`] | the face to people: one file a command |
 //! | [`mcp`] | the face to agents: tools and transport. Translates; decides nothing |
+//! | [`author`] | for whoever writes a provider: a crate to begin with, and a check that plays the service's side |
 //! | [`broker`] | the heart: secrets, references, flows, refresh, minting. Knows no MCP, no wasmtime |
 //! | [`callback`] | the loopback listener that a browser comes back to, and its pages |
 //! | [`browser`] | opens the person's browser, and nothing that could touch the MCP stream |
@@ -15,13 +16,14 @@
 //! | [`sandbox`] | the only place that names wasmtime: engine, limits, bindings, one call |
 //! | [`egress`] | the only place that opens outbound connections: rule, resolve, address, client |
 //! | [`redaction`] | takes the values of secrets out of text that comes back |
-//! | [`rehearsal`] | a small authorization server on loopback, for `demo` |
+//! | [`rehearsal`] | authorization servers on loopback, for `demo` and for checking a component |
 //! | [`audit`] | who asked for what: on standard error, and beside a vault in a file that shows changes |
 //! | [`telemetry`] | what else is written down, on standard error |
 //! | [`descriptor`] | what a component says of itself: the table that the operator reads |
 //! | [`config`], [`secret`], [`error`] | the ground |
 
 pub mod audit;
+pub mod author;
 pub mod broker;
 pub mod browser;
 pub mod callback;

@@ -5,11 +5,14 @@
 //! | `wasm-toolchain` | makes this machine able to compile provider components |
 //! | `plugins` | rebuilds `plugins/`, the lock, the descriptor schema and the test components |
 //! | `plugins --check` | proves that what is committed is what the sources give |
+//! | `author` | does what an author of a provider does: a new one and the one of the documentation, built and checked |
 //! | `test` | sees to what the tests need, then runs all of them |
 //! | `bench` | measures the broker beside its predecessor and a bare echo |
 
+mod author;
 mod bench;
 mod component;
+mod contract;
 mod digest;
 mod host;
 mod lock;
@@ -30,6 +33,7 @@ usage: cargo xtask COMMAND
   wasm-toolchain     make this machine able to compile provider components
   plugins            rebuild plugins/, its lock, the descriptor schema and the test components
   plugins --check    prove that what is committed is what the sources give
+  author             build and check a new provider, and the one of docs/writing-a-provider.md
   test               see to what the tests need, then run all of them
   bench              measure the broker beside its predecessor and a bare echo (needs Node.js and npm)";
 
@@ -49,6 +53,7 @@ fn carry_out(words: &[&str]) -> Result<()> {
         ["wasm-toolchain"] => toolchain::install(),
         ["plugins"] => plugins::refresh(),
         ["plugins", "--check"] => plugins::check(),
+        ["author"] => author::run(),
         ["test"] => test::run(),
         ["bench"] => bench::run(),
         _ => bail!("{USAGE}"),

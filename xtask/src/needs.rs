@@ -49,7 +49,22 @@ pub(crate) fn prepare() -> Result<()> {
     NEEDS.iter().try_for_each(see_to)?;
     packages_of_node("idp")?;
     packages_of_node("clients")?;
-    packages_of_python()
+    packages_of_python("host/tests/clients", "venv")?;
+    provider_in_python()
+}
+
+/// What `cargo install` calls it, and what it says of itself.
+const CARGO_COMPONENT: (&str, &str) = ("cargo-component@0.21.1", "cargo-component 0.21.1");
+
+/// cargo-component, which turns a provider's crate into a component: several minutes where it is not there, into cargo's own
+/// folder of programs, where the next run finds it.
+pub(crate) fn cargo_component() -> Result<()> {
+    let (package, version) = CARGO_COMPONENT;
+    if probe("cargo-component", &["--version"]).as_deref() == Some(version) {
+        return Ok(());
+    }
+    eprintln!("installing {package}, once");
+    show(Command::new("cargo").args(["install", "--locked", "--quiet", package]).env_remove("CARGO_TARGET_DIR"))
 }
 
 fn see_to(need: &Need) -> Result<()> {
@@ -76,7 +91,7 @@ fn is_there(need: &Need) -> bool {
 fn packages_of_node(name: &str) -> Result<()> {
     let from = paths::root().join("host/tests").join(name);
     let to = paths::target().join(name);
-    once(&from.join("package-lock.json"), &to, || {
+    once(&[&from.join("package-lock.json")], &to, || {
         for file in ["package.json", "package-lock.json"] {
             fs::copy(from.join(file), to.join(file)).with_context(|| format!("host/tests/{name}/{file} cannot be copied"))?;
         }
@@ -84,20 +99,47 @@ fn packages_of_node(name: &str) -> Result<()> {
     })
 }
 
-/// A virtual environment in `target/venv`.
-fn packages_of_python() -> Result<()> {
-    let wanted = paths::root().join("host/tests/clients/requirements.txt");
-    let to = paths::target().join("venv");
-    once(&wanted, &to, || {
+/// A virtual environment in `target/`, for the `requirements.txt` of a folder.
+fn packages_of_python(from: &str, name: &str) -> Result<()> {
+    let wanted = paths::root().join(from).join("requirements.txt");
+    let to = paths::target().join(name);
+    once(&[&wanted], &to, || {
         show(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&to))?;
         let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
         show(Command::new(to.join("bin/python")).args(pip).arg(&wanted))
     })
 }
 
-/// Does it unless it was done before for the same list of packages.
-fn once(list: &Path, folder: &Path, install: impl FnOnce() -> Result<()>) -> Result<()> {
-    let wanted = fs::read_to_string(list).with_context(|| format!("{} cannot be read", list.display()))?;
+/// The component of `docs/examples/python`, by the command that its README gives.
+fn provider_in_python() -> Result<()> {
+    packages_of_python(PYTHON, "componentize")?;
+    let root = paths::root();
+    let folder = root.join(PYTHON);
+    let to = paths::target().join("python");
+    let made_of = ["wit/host.wit", "wit/provider.wit"].map(|file| root.join(file));
+    let own = ["snake.py", "world.wit", "requirements.txt"].map(|file| folder.join(file));
+    let made_of: Vec<&Path> = made_of.iter().chain(&own).map(AsRef::as_ref).collect();
+    once(&made_of, &to, || {
+        let python = paths::target().join("componentize/bin/componentize-py");
+        show(
+            Command::new(python)
+                .current_dir(&folder)
+                .args(["-d", "../../../wit", "-d", "world.wit", "-w", "snake:provider/provider-in-python"])
+                .args(["componentize", "--stub-wasi", "snake", "-o"])
+                .arg(to.join("snake.wasm")),
+        )
+    })
+}
+
+/// Where the provider in Python is.
+const PYTHON: &str = "docs/examples/python";
+
+/// Does it unless it was done before out of the same files.
+fn once(files: &[&Path], folder: &Path, install: impl FnOnce() -> Result<()>) -> Result<()> {
+    let mut wanted = String::new();
+    for file in files {
+        wanted += &fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    }
     let stamp = folder.join("installed-from");
     if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
         return Ok(());

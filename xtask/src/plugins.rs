@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::lock::{Lock, Locked};
 use crate::toolchain::{self, Toolchain};
-use crate::{component, digest, host, paths, run};
+use crate::{component, contract, digest, host, paths, run};
 
 /// A folder of built components.
 struct Set {
@@ -31,6 +31,7 @@ const OTHERS: &str = "BROKER_TEST_PLUGINS";
 
 /// Rebuilds everything that is made of `providers/` and the descriptor's types.
 pub(crate) fn refresh() -> Result<()> {
+    contract::refresh()?;
     let toolchain = toolchain::choose(locked_toolchain().as_deref())?;
     for set in &SETS {
         let folder = paths::root().join(set.folder);
@@ -47,6 +48,7 @@ pub(crate) fn refresh() -> Result<()> {
 
 /// Proves that the committed components are those of the committed sources.
 pub(crate) fn check() -> Result<()> {
+    contract::check()?;
     for set in &SETS {
         check_lock(set)?;
     }

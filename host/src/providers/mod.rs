@@ -4,6 +4,7 @@
 //! the platform's own plugin folder, where they are inert until the lock has their digest. Nothing of the embedded and
 //! the locked ones is compiled until they are used: their descriptors are at hand.
 
+mod alone;
 pub mod approve;
 pub mod capabilities;
 mod claims;

@@ -18,6 +18,7 @@
 //! | `state` | what it remembers, bounded |
 //! | `page` | what the person sees |
 //! | `answer`, `parameters`, `random` | small tools of the others |
+//! | [`stage`] | another server, for `providers check`: it plays the endpoint table of any component |
 
 mod account;
 mod answer;
@@ -30,6 +31,7 @@ mod page;
 mod parameters;
 mod random;
 mod routes;
+pub mod stage;
 mod state;
 #[cfg(test)]
 mod tests;

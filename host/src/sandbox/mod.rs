@@ -109,6 +109,8 @@ struct Inner {
     engine: Engine,
     linker: Linker<State>,
     clock: engine::Clock,
+    /// How long anybody waits for a component to be compiled.
+    patience: Duration,
 }
 
 /// A component that is compiled, checked and linked, ready for calls. Cheap to clone.
@@ -219,6 +221,14 @@ impl Sandbox {
     /// # Errors
     /// `internal` where the platform cannot run the engine.
     pub fn new(cache: Option<&Path>) -> Result<Self> {
+        Self::patient(cache, COMPILE_WITHIN)
+    }
+
+    /// The same, for who would rather wait this long for a large component than hear that it is large.
+    ///
+    /// # Errors
+    /// As [`Sandbox::new`].
+    pub fn patient(cache: Option<&Path>, patience: Duration) -> Result<Self> {
         let engine = engine::engine(cache)?;
         let mut linker = Linker::new(&engine);
         let linked = wasmtime_wasi::p2::add_to_linker_async(&mut linker)
@@ -227,7 +237,7 @@ impl Sandbox {
             Error::new(Code::Internal, format!("The host's functions cannot be linked: {error:#}."), "Report this.")
         })?;
         let clock = engine::Clock::start(&engine);
-        Ok(Self(Arc::new(Inner { engine, linker, clock })))
+        Ok(Self(Arc::new(Inner { engine, linker, clock, patience })))
     }
 
     /// Compiles (or takes from the cache), checks and links a component.
@@ -243,11 +253,11 @@ impl Sandbox {
         });
         let gone = || Error::new(Code::Internal, "The compiler ended without a result.", "Try again.");
         spawned.map_err(|_| gone())?;
-        match tokio::time::timeout(COMPILE_WITHIN, receive).await {
+        match tokio::time::timeout(self.0.patience, receive).await {
             Ok(compiled) => compiled.map_err(|_| gone())?,
             Err(_) => Err(Error::new(
                 Code::ComponentRejected,
-                format!("The component was not compiled within {} seconds.", COMPILE_WITHIN.as_secs()),
+                format!("The component was not compiled within {} seconds.", self.0.patience.as_secs()),
                 "Build it with optimization for size; or try again later, since what was compiled is kept.",
             )),
         }

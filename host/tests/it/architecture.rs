@@ -15,6 +15,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "cli",
         &[
             "audit",
+            "author",
             "broker",
             "browser",
             "callback",
@@ -31,6 +32,11 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "telemetry",
             "vault",
         ],
+    ),
+    // what a rehearsal is made of: a broker as an operator would configure it, and the other side
+    (
+        "author",
+        &["audit", "broker", "config", "descriptor", "egress", "error", "providers", "rehearsal", "sandbox", "secret", "vault"],
     ),
     // what it shows of a record, it reads from the record's types
     ("mcp", &["broker", "error", "secret", "vault"]),
@@ -54,7 +60,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("redaction", &["secret"]),
     ("providers", &["config", "descriptor", "error", "sandbox", "secret"]),
     ("sandbox", &["descriptor", "egress", "error", "secret"]),
-    ("rehearsal", &["error", "secret"]),
+    // the table that a stage plays is made of the descriptor's roles
+    ("rehearsal", &["descriptor", "error", "secret"]),
     ("callback", &["error", "secret"]),
     // the operator's file says where it is and what opens it
     ("vault", &["config", "descriptor", "error", "secret"]),

@@ -1,4 +1,5 @@
-//! The contract's Rust side, made from `wit/`: one world for what every component exports, one for each capability.
+//! The contract's Rust side: one world for what every component exports, one for each capability. Made from `wit/`, this
+//! crate's own copy of the contract, so that the crate is whole without the repository around it.
 //!
 //! Each world comes with an export macro that carries the world's description into the component. A component holds
 //! the descriptions of the macros it calls and of no others: what it does not implement it does not export.
@@ -12,7 +13,7 @@ pub use provider::credentials_broker::provider::host;
 
 pub mod provider {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         world: "component",
         pub_export_macro: true,
         export_macro_name: "export_component",
@@ -22,7 +23,7 @@ pub mod provider {
 
 pub mod refresh {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         world: "with-refresh",
         with: { "credentials-broker:provider/host@0.1.0": crate::bindings::host },
         pub_export_macro: true,
@@ -33,7 +34,7 @@ pub mod refresh {
 
 pub mod revocation {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         world: "with-revocation",
         with: { "credentials-broker:provider/host@0.1.0": crate::bindings::host },
         pub_export_macro: true,
@@ -44,7 +45,7 @@ pub mod revocation {
 
 pub mod account {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         world: "with-account",
         with: { "credentials-broker:provider/host@0.1.0": crate::bindings::host },
         pub_export_macro: true,
@@ -55,7 +56,7 @@ pub mod account {
 
 pub mod device {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         world: "with-device",
         with: { "credentials-broker:provider/host@0.1.0": crate::bindings::host },
         pub_export_macro: true,
@@ -66,7 +67,7 @@ pub mod device {
 
 pub mod minting {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         world: "with-minting",
         with: { "credentials-broker:provider/host@0.1.0": crate::bindings::host },
         pub_export_macro: true,

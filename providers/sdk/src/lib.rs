@@ -35,12 +35,14 @@
 //! | [`Provider`] and its companions | what a provider does, with the standard as the default |
 //! | [`standard`] | that standard, in pieces to build on: client authentication, requests, answers |
 //! | [`discovery`] | reading metadata documents (RFC 8414) |
+//! | [`Call`] | a request in one expression |
 //! | [`Request`], [`Response`], [`Secret`], [`Tokens`] | what the broker lends a component |
 //! | `testing` | a fake broker, so that a provider is tested as an ordinary Rust crate |
 //!
 //! A component never reads a secret: a [`Secret`] is a handle without a getter. Nothing in a component's memory
 //! outlives a call, which is why the traits have no `self`.
 
+mod call;
 mod capabilities;
 pub mod discovery;
 mod export;
@@ -59,6 +61,7 @@ mod fake;
 #[cfg(not(target_arch = "wasm32"))]
 pub use fake::{Failure, Request, Response, Secret, Tokens, log, resolved, setting, setting_secret, testing};
 
+pub use call::Call;
 pub use capabilities::{Account, Device, Minting, Refresh, Revocation};
 pub use provider::Provider;
 pub use standard::ClientAuth;

@@ -20,7 +20,7 @@ use crate::run;
 /// How many secrets; the first is what the others are held against.
 const SIZES: [usize; 3] = [10, 1_000, 100_000];
 const ROUNDS: usize = 5;
-const STARTS: usize = 8;
+const STARTS: usize = 20;
 const CALLS: usize = 1000;
 /// How much more the largest may take than the smallest, and a start with it than with an empty one.
 const GOAL: f64 = 1.5;

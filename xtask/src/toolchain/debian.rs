@@ -10,7 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{TARGET, has_std};
+use super::{TARGET, WASI, has_std};
 use crate::run::{self, is_root, probe};
 
 const PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
@@ -26,9 +26,27 @@ pub(super) fn install() -> Result<()> {
     linker()?;
     let library = Path::new(RUSTLIB).join(TARGET).join("lib");
     if !has_std(&library) {
-        standard_library(&library)?;
+        standard_library(TARGET, &library)?;
     }
     run::show(Command::new("rustup").args(["toolchain", "link", "wasm", "/usr"]))
+}
+
+/// Installs what compiling for WASI takes besides: its C library, and the standard library for it.
+pub(super) fn install_wasi() -> Result<()> {
+    install()?;
+    let library = Path::new(RUSTLIB).join(WASI).join("lib");
+    if has_std(&library) {
+        return Ok(());
+    }
+    run::show(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(["install", "-y", "-qq", "wasi-libc"]))?;
+    standard_library(WASI, &library)?;
+    let contained = library.join("self-contained");
+    fs::create_dir_all(&contained)?;
+    for file in ["crt1-command.o", "crt1-reactor.o", "libc.a"] {
+        let from = Path::new("/usr/lib/wasm32-wasi").join(file);
+        fs::copy(&from, contained.join(file)).with_context(|| format!("{} cannot be copied", from.display()))?;
+    }
+    Ok(())
 }
 
 fn packages() -> Result<()> {
@@ -58,7 +76,7 @@ fn linker() -> Result<()> {
 }
 
 /// Compiles the standard library, by compiling an empty crate with it.
-fn standard_library(library: &Path) -> Result<()> {
+fn standard_library(target: &str, library: &Path) -> Result<()> {
     let work = crate::paths::target().join("std-for-wasm");
     fs::create_dir_all(work.join("src"))?;
     fs::write(
@@ -66,7 +84,7 @@ fn standard_library(library: &Path) -> Result<()> {
         "[package]\nname = \"std-for-wasm\"\nversion = \"0.0.0\"\nedition = \"2021\"\n[workspace]\n",
     )?;
     fs::write(work.join("src/lib.rs"), "")?;
-    eprintln!("compiling Rust's standard library for {TARGET}");
+    eprintln!("compiling Rust's standard library for {target}");
     // Paths end up in components, and their bytes must not depend on where this machine's cargo keeps its sources.
     let home = crate::paths::cargo_home()?;
     let flags = [
@@ -77,7 +95,7 @@ fn standard_library(library: &Path) -> Result<()> {
     run::show(
         Command::new("/usr/bin/cargo")
             .current_dir(&work)
-            .args(["build", "--quiet", "--release", "--target", TARGET, "--target-dir"])
+            .args(["build", "--quiet", "--release", "--target", target, "--target-dir"])
             .arg(work.join("target"))
             .arg("-Zbuild-std=std,panic_abort,proc_macro")
             .env("RUSTC", "/usr/bin/rustc")
@@ -86,7 +104,7 @@ fn standard_library(library: &Path) -> Result<()> {
             .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}")),
     )?;
     fs::create_dir_all(library)?;
-    for file in rlibs(&work.join("target").join(TARGET).join("release/deps"))? {
+    for file in rlibs(&work.join("target").join(target).join("release/deps"))? {
         fs::copy(&file, library.join(file.file_name().unwrap_or(&OsString::new())))?;
     }
     fs::remove_dir_all(&work)?;

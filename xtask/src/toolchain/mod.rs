@@ -15,6 +15,9 @@ use crate::run::{self, probe};
 /// What components are compiled for: imports of the contract and nothing else, WASI included.
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
+/// What cargo-component compiles for: the module that it makes a component of imports WASI, as the standard library does.
+pub(crate) const WASI: &str = "wasm32-wasip1";
+
 /// A toolchain that compiles components.
 #[derive(Debug, Clone)]
 pub(crate) struct Toolchain {
@@ -32,6 +35,12 @@ impl Toolchain {
         let library = ask(&["--print", "target-libdir", "--target", TARGET])?;
         has_std(Path::new(&library)).then_some(())?;
         Some(Self { version: ask(&["--version"])?, sysroot: ask(&["--print", "sysroot"])?.into(), selector })
+    }
+
+    /// Whether it has the standard library for a target.
+    fn has(&self, target: &str) -> bool {
+        let arguments = [self.selector.as_slice(), &["--print", "target-libdir", "--target", target]].concat();
+        probe("rustc", &arguments).is_some_and(|library| has_std(Path::new(&library)))
     }
 
     /// Its cargo, free of what our own run of cargo has set.
@@ -75,6 +84,23 @@ pub(crate) fn install() -> Result<()> {
         toolchain.version
     );
     Ok(())
+}
+
+/// A toolchain that compiles for [`WASI`] too; installs what is missing.
+pub(crate) fn with_wasi() -> Result<Toolchain> {
+    install()?;
+    let find = || all().into_iter().find(|toolchain| toolchain.has(WASI));
+    if let Some(toolchain) = find() {
+        return Ok(toolchain);
+    }
+    if run::show(Command::new("rustup").args(["target", "add", "--toolchain", "stable", WASI])).is_err() {
+        eprintln!("Rust's own servers gave nothing; taking the parts from Debian.");
+        debian::install_wasi()?;
+    }
+    match find() {
+        Some(toolchain) => Ok(toolchain),
+        None => bail!("no toolchain here compiles to {WASI}: run `rustup target add {WASI}`"),
+    }
 }
 
 fn has_std(library: &Path) -> bool {

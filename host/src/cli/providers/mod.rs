@@ -3,8 +3,10 @@
 
 mod add;
 mod ask;
+mod check;
 mod inspect;
 mod list;
+mod new;
 mod remove;
 mod update;
 
@@ -30,6 +32,10 @@ pub(super) enum Command {
     Update(update::Arguments),
     /// Takes an approval back.
     Remove(remove::Arguments),
+    /// Writes a provider to begin with: a crate that builds at once.
+    New(new::Arguments),
+    /// Puts a component through every flow that it claims and every fault that happens in practice, on this machine alone.
+    Check(check::Arguments),
     /// Prints the JSON Schema of a descriptor.
     Schema,
 }
@@ -41,6 +47,8 @@ pub(super) fn run(command: Command, options: &Options) -> Result<()> {
         Command::Add(arguments) => block_on(add::run(&arguments, options)),
         Command::Update(arguments) => block_on(update::run(&arguments, options)),
         Command::Remove(arguments) => block_on(remove::run(&arguments, options)),
+        Command::New(arguments) => new::run(&arguments),
+        Command::Check(arguments) => block_on(check::run(&arguments)),
         Command::Schema => print(&descriptor::schema()),
     }
 }

@@ -241,6 +241,12 @@ pub fn refresh<P: Refresh>() -> Result<Tokens, Failure> {
     P::refresh(&Secret::of("refresh"), &[], &[])
 }
 
+/// A handle of a kind that the contract knows, to call a function of a provider with.
+#[must_use]
+pub fn secret(kind: &str) -> Secret {
+    Secret::of(kind)
+}
+
 /// The revocation of a token of the kind `refresh` or `access`.
 ///
 /// # Errors

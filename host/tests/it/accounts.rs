@@ -34,6 +34,12 @@ async fn github_has_no_id_tokens_and_the_components_word_is_marked_as_that() {
     assert_eq!(listed(&mut broker, "t").await["account"], account);
     let asked = &lookalike.requests("/user")[0];
     assert_eq!((asked.host.as_str(), asked.bearer().is_some()), ("api.github.com", true));
+
+    // Who is called as they sign in is not hidden as the echo of a secret.
+    github.become_user(8, "octocat-the-second");
+    lookalike.edit("/user", |answer| answer["name"] = answer["login"].clone());
+    let answer = login(&mut broker, "github", &["repo"], "u", |url| github.sign_in(url, Decision::Approve)).await.answer.ok();
+    assert_eq!(answer["account"]["label"], "octocat-the-second");
 }
 
 #[tokio::test]

@@ -124,6 +124,7 @@ fn provider_in_python() -> Result<()> {
         show(
             Command::new(python)
                 .current_dir(&folder)
+                .env("PYTHONDONTWRITEBYTECODE", "1")
                 .args(["-d", "../../../wit", "-d", "world.wit", "-w", "snake:provider/provider-in-python"])
                 .args(["componentize", "--stub-wasi", "snake", "-o"])
                 .arg(to.join("snake.wasm")),

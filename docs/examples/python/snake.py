@@ -55,9 +55,8 @@ class Provider(exports.Provider):
         request = host.Request("token", [])
         request.form("grant_type", "authorization_code")
         request.form("redirect_uri", redirect_uri)
-        with code, verifier:
-            request.form_secret("code", code)
-            request.form_secret("code_verifier", verifier)
+        request.form_secret("code", code)
+        request.form_secret("code_verifier", verifier)
         return tokens(request)
 
 
@@ -65,8 +64,7 @@ class Refresh(exports.Refresh):
     def refresh(self, token: host.Secret, scopes: list[str], notes: list[tuple[str, str]]) -> host.Tokens:
         request = host.Request("token", [])
         request.form("grant_type", "refresh_token")
-        with token:
-            request.form_secret("refresh_token", token)
+        request.form_secret("refresh_token", token)
         return tokens(request)
 
 

@@ -102,6 +102,9 @@ pub fn lines(make: &Make, descriptor: &Descriptor) -> Vec<Line> {
         Loopback::Exact => "exact: the port must be the registered one",
     };
     lines.says("callback", loopback);
+    if let Some(parameter) = &descriptor.login_hint {
+        lines.says("tells the provider who signed in last, as the parameter", parameter);
+    }
     for destination in &descriptor.spend {
         add_destination(&mut lines, destination);
     }

@@ -1,5 +1,7 @@
 //! From the text of the file to [`Config`]: what each key may hold, and how it is written.
 
+mod doors;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -22,6 +24,7 @@ pub(super) fn parse(file: &Path, text: &str, folder: &Path, home: Option<&Path>)
         policy: policy(root.section("policy")?)?,
         egress: egress(root.section("egress")?, &paths)?,
         providers: providers(root.section("providers")?, &paths)?,
+        doors: doors::read(&mut root, &paths)?,
     };
     root.finish()?;
     Ok(config)

@@ -14,19 +14,26 @@ use crate::error::{Code, Error};
 /// Signs people in with OAuth providers for AI agents and hands the agents short-lived references: an MCP server over
 /// standard input and output.
 #[derive(Debug, Parser)]
-#[command(name = "mcp-credentials-broker", version, disable_help_subcommand = true, args_conflicts_with_subcommands = true)]
+#[command(name = "mcp-credentials-broker", version, disable_help_subcommand = true)]
 struct Arguments {
-    /// The operator's file. Default: $MCP_CREDENTIALS_BROKER_CONFIG, else broker.toml in the configuration folder.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// A folder of provider components; may be given more than once. Naming it approves what lies in it.
-    #[arg(long, value_name = "DIR")]
-    plugins: Vec<PathBuf>,
-    /// Do not open a browser for a login; only tell the URL.
-    #[arg(long)]
-    no_browser: bool,
+    #[command(flatten)]
+    options: Options,
     #[command(subcommand)]
     command: Option<Command>,
+}
+
+/// What every command takes, before its name or after it.
+#[derive(Debug, clap::Args)]
+struct Options {
+    /// The operator's file. Default: $MCP_CREDENTIALS_BROKER_CONFIG, else broker.toml in the configuration folder.
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// A folder of provider components; may be given more than once. Naming it approves what lies in it.
+    #[arg(long, value_name = "DIR", global = true)]
+    plugins: Vec<PathBuf>,
+    /// Do not open a browser for a login; only tell the URL.
+    #[arg(long, global = true)]
+    no_browser: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -48,9 +55,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     crate::telemetry::init();
     let done = match arguments.command {
-        None => {
-            serve::run(&serve::Options { config: arguments.config, plugins: arguments.plugins, no_browser: arguments.no_browser })
-        }
+        None => serve::run(&arguments.options),
         Some(Command::Demo { headless }) => demo::run(headless),
         Some(Command::Providers(command)) => providers::run(command),
     };
@@ -67,7 +72,8 @@ pub fn main() -> ExitCode {
 }
 
 /// Exit codes by kind: 2 for what was typed or configured, 3 for what the operator does not allow, 4 for a login that
-/// is needed or failed, 5 for a provider or component at fault, 1 for the rest.
+/// is needed or failed, 5 for a provider or component at fault, 6 for a vault that cannot be used as it is, 1 for the
+/// rest.
 fn exit_code(error: &Error) -> u8 {
     match error.code() {
         Code::InvalidArgument
@@ -79,6 +85,15 @@ fn exit_code(error: &Error) -> u8 {
         Code::NotAllowed | Code::Conflict | Code::Unsupported => 3,
         Code::Denied | Code::Expired | Code::SignInAgain | Code::Cancelled => 4,
         Code::Unavailable | Code::ProviderError | Code::ComponentFault | Code::ComponentRejected => 5,
+        Code::VaultLocked
+        | Code::VaultMissing
+        | Code::WrongKey
+        | Code::VaultTampered
+        | Code::VaultDamaged
+        | Code::VaultBusy
+        | Code::VaultUnwritable
+        | Code::VaultNewer
+        | Code::KeychainUnavailable => 6,
         _ => 1,
     }
 }

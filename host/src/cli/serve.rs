@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Options;
 use crate::audit::Audit;
 use crate::broker::Broker;
 use crate::config::{self, Browser};
@@ -14,13 +15,6 @@ use crate::mcp;
 use crate::providers::Providers;
 use crate::secret::Secret;
 use crate::vault::Memory;
-
-/// What the command line says about serving.
-pub(super) struct Options {
-    pub(super) config: Option<PathBuf>,
-    pub(super) plugins: Vec<PathBuf>,
-    pub(super) no_browser: bool,
-}
 
 /// Told to a person who typed the name to see what happens.
 const GREETING: &str = "\

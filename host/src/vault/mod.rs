@@ -11,6 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use zeroize::Zeroizing;
+
 use crate::descriptor::Ttl;
 use crate::error::Result;
 use crate::secret::{Kind, Secret, SecretName};
@@ -235,5 +237,70 @@ pub trait Vault: Send + Sync {
     /// The vault's file, if it is one. Others that belong to it lie beside it.
     fn file(&self) -> Option<&Path> {
         None
+    }
+
+    /// Whether the key is at hand, so that the next call waits for nobody. Cheap: it is asked before every tool call.
+    fn is_ready(&self) -> bool {
+        true
+    }
+
+    /// Gets the key. May take seconds, for a keychain or a command that asks the person: not for a thread that others
+    /// wait on. Every other call does the same where it has to.
+    ///
+    /// # Errors
+    /// `vault_locked`, or what is wrong with the vault.
+    fn ready(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// The key that this vault's audit trail is chained with; the same as long as the vault lives. `None`: this vault has
+    /// no trail.
+    ///
+    /// # Errors
+    /// As [`Vault::get`].
+    fn audit_key(&self) -> Result<Option<AuditKey>> {
+        Ok(None)
+    }
+
+    /// What [`Vault::set_audit_head`] was last told, by any process. `None`: nothing yet.
+    ///
+    /// # Errors
+    /// As [`Vault::get`]; `vault_tampered` where it was taken away or is older than the vault's last write.
+    fn audit_head(&self) -> Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+
+    /// Remembers the end of the audit trail, sealed. Survives the end of every process, not a power cut of the last
+    /// moments: it costs no wait for the disk. Whoever calls it holds the trail's own lock.
+    ///
+    /// # Errors
+    /// As [`Vault::get`].
+    fn set_audit_head(&self, head: &[u8]) -> Result<()> {
+        let _ = head;
+        Ok(())
+    }
+}
+
+/// A key for message authentication of an audit trail.
+#[derive(Clone)]
+pub struct AuditKey(Zeroizing<[u8; 32]>);
+
+impl AuditKey {
+    /// Takes the bytes over.
+    #[must_use]
+    pub const fn new(bytes: Zeroizing<[u8; 32]>) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes. Every call of this is a place to look at in a review.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for AuditKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[key]")
     }
 }

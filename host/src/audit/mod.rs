@@ -6,16 +6,17 @@
 //!
 //! Recording never waits. When nobody reads standard error, lines are dropped, and the next one that fits says how many.
 
+mod entry;
+
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use serde::Serialize;
-use sha2::{Digest, Sha256};
-
-use crate::error::{Code, foreign};
 use crate::telemetry::Lines;
+
+use entry::bounded;
+pub use entry::{Event, Outcome, digest};
 
 /// How long [`Audit::flush`] waits for a reader.
 const FLUSH: Duration = Duration::from_millis(200);
@@ -28,65 +29,6 @@ struct Inner {
     lines: Lines,
     dropped: AtomicU64,
     client: OnceLock<String>,
-}
-
-/// What came of it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Outcome {
-    /// It was done.
-    #[default]
-    Ok,
-    /// Under way: a person has to act, or another line will follow.
-    Pending,
-    /// The broker, its operator or the person said no.
-    Refused,
-    /// It was tried and did not work.
-    Failed,
-}
-
-/// One entry. What does not apply stays `None`: `Event { event: "get_secret", ..Event::default() }`.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Event<'a> {
-    /// What was to be done: the tool's name, or a word of the broker's own such as `refresh`.
-    pub event: &'a str,
-    /// What came of it.
-    pub outcome: Outcome,
-    /// The name of the secret.
-    pub secret: Option<&'a str>,
-    /// The id of the reference, or of the minted token. Only a digest of it is written.
-    pub reference: Option<&'a str>,
-    /// The provider.
-    pub provider: Option<&'a str>,
-    /// What the agent says it is for.
-    pub purpose: Option<&'a str>,
-    /// The id of the login.
-    pub flow: Option<&'a str>,
-    /// Why it did not work.
-    pub code: Option<Code>,
-}
-
-#[derive(Serialize)]
-struct Line<'a> {
-    time: String,
-    event: String,
-    outcome: Outcome,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    secret: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reference: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    provider: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    purpose: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    flow: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dropped: Option<u64>,
 }
 
 impl Audit {
@@ -109,26 +51,14 @@ impl Audit {
     /// Tells who is at the other end of the pipe. Every later line names them; the first word counts, since one process
     /// serves one client.
     pub fn name_client(&self, name: &str, version: &str) {
-        let _ = self.0.client.set(bounded(&format!("{} {}", bounded(name), bounded(version))));
+        let _ = self.0.client.set(bounded(&format!("{} {}", bounded(name, 96), bounded(version, 32)), 128));
     }
 
     /// Writes one entry, without waiting.
     pub fn record(&self, event: Event<'_>) {
         let dropped = self.0.dropped.swap(0, Ordering::Relaxed);
-        let line = Line {
-            time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
-            event: bounded(event.event),
-            outcome: event.outcome,
-            secret: event.secret.map(bounded),
-            reference: event.reference.map(digest),
-            provider: event.provider.map(bounded),
-            purpose: event.purpose.map(bounded),
-            client: self.0.client.get().map(String::as_str),
-            flow: event.flow.map(bounded),
-            code: event.code.map(Code::as_str),
-            dropped: (dropped > 0).then_some(dropped),
-        };
-        let written = serde_json::to_string(&line).is_ok_and(|line| self.0.lines.push(&line));
+        let line = event.line(self.0.client.get().map(String::as_str), dropped);
+        let written = line.is_some_and(|line| self.0.lines.push(&line));
         if !written {
             self.0.dropped.fetch_add(dropped + 1, Ordering::Relaxed);
         }
@@ -140,25 +70,6 @@ impl Audit {
     }
 }
 
-/// The part of a reference's id that is written: the first 12 hexadecimal digits of its SHA-256.
-#[must_use]
-pub fn digest(id: &str) -> String {
-    Sha256::digest(id).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Somebody else's text, without the quotation marks that JSON sets anyway. All members together, each doubled by
-/// escaping, still fit into one of [`Lines`]' lines: a cut line would be no JSON any more.
-fn bounded(text: &str) -> String {
-    const BYTES: usize = 256;
-    let quoted = foreign(text);
-    let text = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default();
-    let mut end = text.len().min(BYTES);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end].to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::{Condvar, Mutex};
@@ -166,6 +77,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::error::Code;
     use crate::telemetry::Memory;
 
     fn parsed(memory: &Memory) -> Vec<Value> {
@@ -194,6 +106,7 @@ mod tests {
         let mut line = parsed(&memory).remove(0);
         let time = line.as_object_mut().unwrap().remove("time").unwrap();
         assert!(humantime::parse_rfc3339(time.as_str().unwrap()).is_ok(), "{time}");
+        assert_eq!(line.as_object_mut().unwrap().remove("pid").unwrap(), std::process::id());
         assert_eq!(
             line,
             serde_json::json!({
@@ -251,6 +164,9 @@ mod tests {
                 provider: some,
                 purpose: some,
                 flow: some,
+                destination: some,
+                process: some,
+                uses: Some(u64::MAX),
                 code: Some(Code::ComponentRejected),
             });
             finish(&audit);

@@ -1,0 +1,129 @@
+//! One entry of the trail: what is said, and how it becomes JSON.
+
+use std::time::SystemTime;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::error::{Code, foreign};
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// It was done.
+    #[default]
+    Ok,
+    /// Under way: a person has to act, or another line will follow.
+    Pending,
+    /// The broker, its operator or the person said no.
+    Refused,
+    /// It was tried and did not work.
+    Failed,
+}
+
+/// One entry. What does not apply stays `None`: `Event { event: "get_secret", ..Event::default() }`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Event<'a> {
+    /// What was to be done: the tool's name, or a word of the broker's own such as `refresh`.
+    pub event: &'a str,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The name of the secret.
+    pub secret: Option<&'a str>,
+    /// The id of the reference, or of the minted token. Only a digest of it is written.
+    pub reference: Option<&'a str>,
+    /// The provider.
+    pub provider: Option<&'a str>,
+    /// What the agent says it is for.
+    pub purpose: Option<&'a str>,
+    /// The id of the login.
+    pub flow: Option<&'a str>,
+    /// Where the secret was spent: method and host, never a path or query, which may hold secrets of their own.
+    pub destination: Option<&'a str>,
+    /// The program that was given the secret: its name, never its arguments.
+    pub process: Option<&'a str>,
+    /// How many times the reference or grant has been used, this time included.
+    pub uses: Option<u64>,
+    /// Why it did not work.
+    pub code: Option<Code>,
+}
+
+/// The members of an entry, in the order in which they are written.
+#[derive(Serialize)]
+struct Members<'a> {
+    time: String,
+    event: String,
+    outcome: Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purpose: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destination: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    process: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uses: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<&'a str>,
+    pid: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flow: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dropped: Option<u64>,
+}
+
+impl Event<'_> {
+    /// The entry as one line of JSON, without a line break. `client` is who is served, `dropped` how many lines before
+    /// this one nobody could read.
+    pub(super) fn line(&self, client: Option<&str>, dropped: u64) -> Option<String> {
+        let members = Members {
+            time: now(),
+            event: bounded(self.event, 64),
+            outcome: self.outcome,
+            secret: self.secret.map(|text| bounded(text, 160)),
+            reference: self.reference.map(digest),
+            provider: self.provider.map(|text| bounded(text, 64)),
+            purpose: self.purpose.map(|text| bounded(text, 256)),
+            destination: self.destination.map(|text| bounded(text, 256)),
+            process: self.process.map(|text| bounded(text, 128)),
+            uses: self.uses,
+            client,
+            pid: std::process::id(),
+            flow: self.flow.map(|text| bounded(text, 64)),
+            code: self.code.map(Code::as_str),
+            dropped: (dropped > 0).then_some(dropped),
+        };
+        serde_json::to_string(&members).ok()
+    }
+}
+
+/// The time of an entry: UTC, milliseconds.
+pub(super) fn now() -> String {
+    humantime::format_rfc3339_millis(SystemTime::now()).to_string()
+}
+
+/// The part of a reference's id that is written: the first 12 hexadecimal digits of its SHA-256.
+#[must_use]
+pub fn digest(id: &str) -> String {
+    Sha256::digest(id).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Somebody else's text, without the quotation marks that JSON sets anyway, cut to so many bytes. All members together,
+/// each doubled by escaping, still fit into one of [`crate::telemetry::Lines`]' lines: a cut line would be no JSON any more.
+pub(super) fn bounded(text: &str, bytes: usize) -> String {
+    let quoted = foreign(text);
+    let text = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default();
+    let mut end = text.len().min(bytes);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
+}

@@ -14,6 +14,7 @@
 //! | [`providers`] | which components there are, and what the operator set for each |
 //! | [`sandbox`] | the only place that names wasmtime: engine, limits, bindings, one call |
 //! | [`egress`] | the only place that opens outbound connections: rule, resolve, address, client |
+//! | [`redaction`] | takes the values of secrets out of text that comes back |
 //! | [`rehearsal`] | a small authorization server on loopback, for `demo` |
 //! | [`audit`], [`telemetry`] | what is written down, on standard error |
 //! | [`descriptor`] | what a component says of itself: the table that the operator reads |
@@ -30,6 +31,7 @@ pub mod egress;
 pub mod error;
 pub mod mcp;
 pub mod providers;
+pub mod redaction;
 pub mod rehearsal;
 pub mod sandbox;
 pub mod secret;

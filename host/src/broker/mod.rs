@@ -5,6 +5,7 @@
 
 mod attempt;
 pub mod authorization;
+pub mod doors;
 pub mod failure;
 pub mod flows;
 pub mod grant;
@@ -48,6 +49,7 @@ pub struct Broker {
     flows: flows::Flows,
     keys: id_token::KeyStore,
     turns: refresh::Turns,
+    doors: doors::Kept,
 }
 
 impl Broker {
@@ -76,6 +78,7 @@ impl Broker {
             flows: flows::Flows::default(),
             keys: id_token::KeyStore::default(),
             turns: refresh::Turns::default(),
+            doors: doors::Kept::new(config),
         }))
     }
 

@@ -1,15 +1,19 @@
 //! The face to people: one file a command. Decides nothing; what it does, the broker does.
 
 mod demo;
+mod exec;
+mod git_credential;
 mod providers;
 mod serve;
+mod token_command;
+mod wrap;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Result};
 
 /// Signs people in with OAuth providers for AI agents and hands the agents short-lived references: an MCP server over
 /// standard input and output.
@@ -44,6 +48,21 @@ enum Command {
         #[arg(long)]
         headless: bool,
     },
+    /// Runs a program with credentials in its environment or in a private file.
+    Exec(exec::Exec),
+    /// Stands before an MCP server: puts secrets into the tool arguments that the operator listed, and takes them out of
+    /// what the server says.
+    Wrap(wrap::Wrap),
+    /// A credential helper for git: `git config --global credential.https://github.com.helper …`.
+    GitCredential {
+        /// What git asks for.
+        operation: git_credential::Operation,
+    },
+    /// Prints a fresh token, of a secret that the operator listed for this.
+    TokenCommand {
+        /// The secret's name.
+        name: String,
+    },
     /// Looks at provider components.
     #[command(subcommand)]
     Providers(providers::Command),
@@ -56,18 +75,28 @@ pub fn main() -> ExitCode {
     crate::telemetry::init();
     let done = match arguments.command {
         None => serve::run(&arguments.options),
+        Some(Command::Exec(exec)) => return ended(exec::run(&arguments.options, &exec)),
+        Some(Command::Wrap(wrap)) => return ended(wrap::run(&arguments.options, &wrap)),
+        Some(Command::GitCredential { operation }) => return ended(git_credential::run(&arguments.options, operation)),
+        Some(Command::TokenCommand { name }) => token_command::run(&arguments.options, &name),
         Some(Command::Demo { headless }) => demo::run(headless),
         Some(Command::Providers(command)) => providers::run(command),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("Error: {}", error.message());
-            if !error.hint().is_empty() {
-                eprintln!("Hint: {}", error.hint());
-            }
-            ExitCode::from(exit_code(&error))
-        }
+    ended(done.map(|()| ExitCode::SUCCESS))
+}
+
+/// The exit code; an error is told first.
+fn ended(done: Result<ExitCode>) -> ExitCode {
+    done.unwrap_or_else(|error| {
+        tell(&error);
+        ExitCode::from(exit_code(&error))
+    })
+}
+
+fn tell(error: &Error) {
+    eprintln!("Error: {}", error.message());
+    if !error.hint().is_empty() {
+        eprintln!("Hint: {}", error.hint());
     }
 }
 

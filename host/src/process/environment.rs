@@ -27,7 +27,14 @@ mod tests {
 
     #[test]
     fn the_brokers_own_secrets_stay_with_it_unless_they_are_asked_for() {
-        let set = ["PATH", "JWT_SECRET", "GITHUB_CLIENT_SECRET", "MCP_CREDENTIALS_BROKER_PASSPHRASE", "MCP_CREDENTIALS_BROKER_LOG", "OTHER_SECRET"];
+        let set = [
+            "PATH",
+            "JWT_SECRET",
+            "GITHUB_CLIENT_SECRET",
+            "MCP_CREDENTIALS_BROKER_PASSPHRASE",
+            "MCP_CREDENTIALS_BROKER_LOG",
+            "OTHER_SECRET",
+        ];
         let settings = BTreeSet::from(["GITHUB_CLIENT_SECRET".to_owned(), "OKTA_CLIENT_SECRET".to_owned()]);
         let set = || set.iter().map(|name| (*name).to_owned());
         let without: Vec<_> = chosen(set(), &settings, &[]).into_iter().collect();

@@ -38,7 +38,7 @@ impl KeptFile {
     /// # Errors
     /// `internal`: what the file system says.
     pub fn keep(&mut self, value: &Secret) -> Result<bool> {
-        if self.holds.as_ref().is_some_and(|holds| holds.expose() == value.expose()) {
+        if self.holds.as_ref().is_some_and(|holds| holds.is_same(value)) {
             return Ok(false);
         }
         self.write(value).map_err(|error| {

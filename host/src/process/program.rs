@@ -64,11 +64,13 @@ fn is_program(path: &Path) -> bool {
 #[must_use]
 pub fn loose(path: &Path) -> Option<PathBuf> {
     use std::os::unix::fs::PermissionsExt as _;
-    path.ancestors().find(|part| {
-        let Ok(metadata) = part.metadata() else { return true };
-        let mode = metadata.permissions().mode();
-        mode & 0o022 != 0 && !(metadata.is_dir() && mode & 0o1000 != 0)
-    }).map(Path::to_owned)
+    path.ancestors()
+        .find(|part| {
+            let Ok(metadata) = part.metadata() else { return true };
+            let mode = metadata.permissions().mode();
+            mode & 0o022 != 0 && !(metadata.is_dir() && mode & 0o1000 != 0)
+        })
+        .map(Path::to_owned)
 }
 
 /// Nothing is known of modes here.

@@ -60,7 +60,10 @@ impl CannotStart {
 
     pub(super) fn no_program(typed: &OsStr) -> Self {
         let hint = "Name a program, and make it executable.";
-        Self { error: Error::new(Code::InvalidArgument, format!("{typed:?} is not a program that can be started."), hint), exit: 126 }
+        Self {
+            error: Error::new(Code::InvalidArgument, format!("{typed:?} is not a program that can be started."), hint),
+            exit: 126,
+        }
     }
 
     fn because(typed: &OsStr, error: &std::io::Error) -> Self {

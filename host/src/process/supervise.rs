@@ -48,7 +48,12 @@ pub async fn supervise(
             () = &mut meanwhile, if busy => busy = false,
         }
     };
-    let _ = tokio::time::timeout(REST, async { for copied in done { let _ = copied.await; } }).await;
+    let _ = tokio::time::timeout(REST, async {
+        for copied in done {
+            let _ = copied.await;
+        }
+    })
+    .await;
     status.map(exit_code).map_err(|error| ready.cannot_start(&error))
 }
 

@@ -70,7 +70,11 @@ const fn code(error: &Error) -> i32 {
 /// An id as it was written, if it is one.
 fn written(text: &str, id: &Range<usize>) -> String {
     let raw = text.get(id.clone()).unwrap_or_default();
-    if raw.starts_with('"') || raw.starts_with(|c: char| c.is_ascii_digit() || c == '-') { raw.to_owned() } else { "null".to_owned() }
+    if raw.starts_with('"') || raw.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
+        raw.to_owned()
+    } else {
+        "null".to_owned()
+    }
 }
 
 /// The id stands there byte for byte, whatever number or text it is.

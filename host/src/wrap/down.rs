@@ -116,7 +116,11 @@ fn inside(text: &str, names: &BTreeSet<String>) -> Option<String> {
         let part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | '@' | ':');
         let run = rest.split(|c| !part(c)).next()?;
         // What follows the name may look like part of it: a full stop, a path.
-        (1..=run.len().min(SecretName::MAX)).rev().filter_map(|end| run.get(..end)).find(|name| names.contains(*name)).map(str::to_owned)
+        (1..=run.len().min(SecretName::MAX))
+            .rev()
+            .filter_map(|end| run.get(..end))
+            .find(|name| names.contains(*name))
+            .map(str::to_owned)
     })
 }
 
@@ -132,14 +136,24 @@ fn not_placed(rules: &Rules<'_>, spot: &Spot<'_>, prefix: &str, secret: &SecretN
     let argument = spot.pointer();
     let error = Error::new(
         Code::NotAllowed,
-        format!("The operator's file does not allow the secret \"{secret}\" in the argument {} of the tool {}.", foreign(&argument), foreign(spot.tool)),
-        format!("Ask the operator for a line under [wrap.\"{}\"] of broker.toml; the wrapper started with --learn prints it.", rules.name),
+        format!(
+            "The operator's file does not allow the secret \"{secret}\" in the argument {} of the tool {}.",
+            foreign(&argument),
+            foreign(spot.tool)
+        ),
+        format!(
+            "Ask the operator for a line under [wrap.\"{}\"] of broker.toml; the wrapper started with --learn prints it.",
+            rules.name
+        ),
     );
     let sound = [spot.tool, &argument, prefix].iter().all(|text| !text.chars().any(crate::error::is_deceptive));
     let learn = sound.then(|| {
         let before = if prefix.is_empty() { String::new() } else { format!(", prefix = \"{}\"", encode(prefix)) };
         let (tool, argument) = (encode(spot.tool), encode(&argument));
-        format!("[wrap.\"{}\"]\nallow = [{{ tool = \"{tool}\", argument = \"{argument}\", secret = \"{secret}\"{before} }}]", encode(rules.name))
+        format!(
+            "[wrap.\"{}\"]\nallow = [{{ tool = \"{tool}\", argument = \"{argument}\", secret = \"{secret}\"{before} }}]",
+            encode(rules.name)
+        )
     });
     Refusal { error, learn }
 }
@@ -271,7 +285,8 @@ mod tests {
     #[test]
     fn a_refusal_can_say_which_line_would_allow_it() {
         let learn = judged(&call("write", r#"{"a b":{"c/d~":"X secret:gh"}}"#)).unwrap_err().learn.unwrap();
-        let expected = "[wrap.\"server\"]\nallow = [{ tool = \"write\", argument = \"/a b/c~1d~0\", secret = \"gh\", prefix = \"X \" }]";
+        let expected =
+            "[wrap.\"server\"]\nallow = [{ tool = \"write\", argument = \"/a b/c~1d~0\", secret = \"gh\", prefix = \"X \" }]";
         assert_eq!(learn, expected);
         assert!(judged(&call("write", r#"{"a":"secret:gh and more"}"#)).unwrap_err().learn.is_none());
     }

@@ -215,17 +215,67 @@ mod tests {
                 other => format!("{other:?}"),
             })
             .collect();
-        let expected =
-            ["OpenObject", "a", "OpenArray", "1", r#"x\"y"#, "OpenObject", "CloseObject", "CloseArray", "b", "-0.5e+3", "CloseObject"];
+        let expected = [
+            "OpenObject",
+            "a",
+            "OpenArray",
+            "1",
+            r#"x\"y"#,
+            "OpenObject",
+            "CloseObject",
+            "CloseArray",
+            "b",
+            "-0.5e+3",
+            "CloseObject",
+        ];
         assert_eq!(shown, expected);
     }
 
     #[test]
     fn it_takes_and_refuses_what_serde_json_does() {
         for text in [
-            "", " ", "{", "}", "{}", "[]", "[1,]", "[,1]", "{\"a\":1,}", "{\"a\"}", "{\"a\":}", "{a:1}", "[1 2]", "01", "-", "-1",
-            "1.", ".5", "1e", "1e+", "1E5", "0.0", "-0", "true", "tru", "truex", "nulls", "\"", "\"\\x\"", "\"\\u12\"", "\"\\u1234\"",
-            "\"\t\"", "\"ä\"", "[[[[]]]]", "[[]", "[}", "{\"a\":1}{", "1 1", "NaN", "[1]]", "{\"a\":1 \"b\":2}", "[\"a\":1]",
+            "",
+            " ",
+            "{",
+            "}",
+            "{}",
+            "[]",
+            "[1,]",
+            "[,1]",
+            "{\"a\":1,}",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{a:1}",
+            "[1 2]",
+            "01",
+            "-",
+            "-1",
+            "1.",
+            ".5",
+            "1e",
+            "1e+",
+            "1E5",
+            "0.0",
+            "-0",
+            "true",
+            "tru",
+            "truex",
+            "nulls",
+            "\"",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"\\u1234\"",
+            "\"\t\"",
+            "\"ä\"",
+            "[[[[]]]]",
+            "[[]",
+            "[}",
+            "{\"a\":1}{",
+            "1 1",
+            "NaN",
+            "[1]]",
+            "{\"a\":1 \"b\":2}",
+            "[\"a\":1]",
             "{\"a\":{\"b\":[true,false,null,\"\\\\\"]}}",
         ] {
             let expected = serde_json::from_str::<serde_json::Value>(text).is_ok();

@@ -56,7 +56,7 @@ impl Known {
         let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
         let before = values.len();
         for (name, value) in more {
-            if values.iter().any(|(old, there)| *old == name && there.expose() == value.expose()) {
+            if values.iter().any(|(old, there)| *old == name && there.is_same(&value)) {
                 continue;
             }
             if values.iter().filter(|(old, _)| *old == name).count() >= EACH

@@ -75,6 +75,16 @@ pub(super) fn read(text: &str, look: bool) -> Result<Line, Broken> {
     Ok(reader.line)
 }
 
+/// The id of a message of which only the beginning is there, as it is written, and whether the message is a request.
+pub(super) fn glance(start: &[u8]) -> Option<(String, bool)> {
+    let sound = start.utf8_chunks().next()?.valid();
+    let mut reader = Reader { text: sound, look: false, levels: Vec::new(), line: Line::default() };
+    // It ends in the middle; what came before was seen.
+    let _ = walk(sound, |piece| reader.piece(&piece));
+    let message = reader.line.messages.first().filter(|_| !reader.line.batch)?;
+    Some((sound.get(message.id.clone()?)?.to_owned(), message.method.is_some()))
+}
+
 struct Reader<'a> {
     text: &'a str,
     look: bool,
@@ -231,6 +241,14 @@ mod tests {
                 (vec![key("c"), Step::Index(0)], "secret:", false),
             ]
         );
+    }
+
+    #[test]
+    fn the_beginning_of_a_long_message_tells_its_id() {
+        let glanced = |text: &str| glance(text.as_bytes());
+        assert_eq!(glanced(r#"{"jsonrpc":"2.0","id":"a","method":"m","params":{"t":"xx"#), Some(("\"a\"".to_owned(), true)));
+        assert_eq!(glanced(r#"{"jsonrpc":"2.0","id":7,"result":{"id":8,"t":"xx"#), Some(("7".to_owned(), false)));
+        assert_eq!(glanced(r#"{"jsonrpc":"2.0","result":{"id":8,"t":"xx"#), None);
     }
 
     #[test]

@@ -41,6 +41,21 @@ impl Open {
         }
     }
 
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().1.is_empty()
+    }
+
+    /// Whether the request of that id, as it is written, has no answer yet.
+    pub(super) fn is_open(&self, id: &str) -> bool {
+        self.lock().1.contains_key(&id_key(id, &(0..id.len())))
+    }
+
+    /// Counts it as answered.
+    pub(super) fn forget(&self, id: &str) {
+        self.lock().1.remove(&id_key(id, &(0..id.len())));
+    }
+
     /// All that are left, as they were written, in the order in which they came.
     pub(super) fn take(&self) -> Vec<String> {
         let mut left: Vec<_> = std::mem::take(&mut self.lock().1).into_values().collect();

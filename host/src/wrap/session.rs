@@ -25,6 +25,8 @@ use crate::process::{self, CannotStart, Child, Piped, Signals};
 
 /// How long a server may take to end after its input has, and again after it was asked to.
 const GRACE: Duration = Duration::from_secs(5);
+/// The same where it still has requests to answer.
+const WORK: Duration = Duration::from_secs(60);
 /// How long the rest of its output may take once it has ended, or its end once its output has.
 const REST: Duration = Duration::from_secs(2);
 /// How often the vault is looked at for what others have stored.
@@ -78,7 +80,8 @@ pub async fn run(
     };
     let Ok(marks) = AhoCorasick::new([MARK, "\\u"]) else { return Err(internal(std::io::ErrorKind::OutOfMemory.into())) };
     let known = Known::new(Arc::clone(&wrapping.broker));
-    let shared = Arc::new(Shared { runtime: Handle::current(), agent: Agent::new(output), known, open: Open::default(), marks, wrapping });
+    let shared =
+        Arc::new(Shared { runtime: Handle::current(), agent: Agent::new(output), known, open: Open::default(), marks, wrapping });
     let mut signals = Signals::new();
     let Piped { mut child, input: to_server, output: from_server, errors } = process::piped(ready)?;
     let (events, mut receive) = mpsc::unbounded_channel();
@@ -95,7 +98,10 @@ pub async fn run(
     let status = loop {
         tokio::select! {
             event = receive.recv() => match event {
-                Some(Event::AgentDone) => break end(&mut child, GRACE, &mut signals).await,
+                Some(Event::AgentDone) => {
+                    let grace = if shared.open.is_empty() { GRACE } else { WORK };
+                    break end(&mut child, grace, &mut signals).await;
+                }
                 Some(Event::AgentGone) | None => {
                     child.ask_to_end();
                     break end(&mut child, GRACE, &mut signals).await;
@@ -123,10 +129,13 @@ pub async fn run(
         format!("The MCP server behind \"{}\" has ended ({how}).", shared.wrapping.name),
         "Look at its standard error, and start it again.",
     );
-    for id in shared.open.take() {
-        if shared.agent.write(&gone(&id, &error)).is_err() {
-            break;
-        }
+    // An agent that does not read must not keep the broker.
+    let told = of("told").spawn(move || {
+        let _ = shared.open.take().iter().try_for_each(|id| shared.agent.write(&gone(id, &error)));
+    });
+    let begun = tokio::time::Instant::now();
+    while told.as_ref().is_ok_and(|told| !told.is_finished()) && begun.elapsed() < REST {
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     Ok(code)
 }
@@ -167,7 +176,7 @@ impl Shared {
             let done = match lines.next() {
                 Next::End => break,
                 Next::Line(line) => self.one_down(line, &mut to),
-                Next::TooLong(start) => self.too_long(start),
+                Next::TooLong(start) => self.too_long_down(start),
             };
             if done.is_err() {
                 let _ = events.send(Event::AgentGone);
@@ -215,8 +224,8 @@ impl Shared {
         let tool = line.messages.first().and_then(|message| message.tool.as_deref()).unwrap_or_default();
         let mut values = Vec::with_capacity(fills.len());
         for fill in fills {
-            let door = Door { event: "wrap", place: &format!("{} {tool}", self.wrapping.name) };
-            let value = self.runtime.block_on(self.wrapping.broker.spend(&fill.secret, door))?.value;
+            let door = Door { event: "wrap", process: Some(&self.wrapping.name), destination: Some(tool) };
+            let value = self.runtime.block_on(self.wrapping.broker.spendable(&fill.secret, door))?.value;
             // Before the server can say it.
             self.known.learn(&fill.secret, &value);
             values.push(Zeroizing::new(encode(value.expose())));
@@ -244,7 +253,9 @@ impl Shared {
 
     fn refuse(&self, text: &str, line: &Line, error: &Error, learn: Option<&str>, to: &mut PipeWriter) -> std::io::Result<()> {
         if let Some(learn) = learn.filter(|_| self.wrapping.learn) {
-            let _ = writeln!(std::io::stderr(), "To allow it, add to broker.toml:\n{learn}");
+            for line in std::iter::once("To allow it, add to broker.toml:").chain(learn.lines()) {
+                let _ = crate::telemetry::Lines::stderr().push(line);
+            }
         }
         let answers = refusals(text, line, error);
         if answers.is_empty() {
@@ -256,11 +267,11 @@ impl Shared {
         answers.iter().try_for_each(|answer| self.agent.write(answer))
     }
 
-    fn too_long(&self, start: &[u8]) -> std::io::Result<()> {
+    /// The id is known if it stands near the beginning, as it does in most messages.
+    fn too_long_down(&self, start: &[u8]) -> std::io::Result<()> {
         let error = Error::new(Code::Limit, format!("A message has more than {} MiB.", MAX_LINE >> 20), "Send a shorter one.");
-        self.agent.write(&unreadable(None, &error))?;
-        drop(start);
-        Ok(())
+        let id = message::glance(start).filter(|(_, is_request)| *is_request).map(|(id, _)| id);
+        self.agent.write(&unreadable(id.as_deref(), &error))
     }
 
     /// From the server to the agent.
@@ -270,10 +281,7 @@ impl Shared {
             let done = match lines.next() {
                 Next::End => break,
                 Next::Line(line) => self.one_up(line),
-                Next::TooLong(_) => {
-                    tracing::warn!("a message of the server has more than {} MiB and was dropped", MAX_LINE >> 20);
-                    Ok(())
-                }
+                Next::TooLong(start) => self.too_long_up(start),
             };
             if done.is_err() {
                 let _ = events.send(Event::AgentGone);
@@ -283,12 +291,29 @@ impl Shared {
         let _ = events.send(Event::ServerDone);
     }
 
+    fn too_long_up(&self, start: &[u8]) -> std::io::Result<()> {
+        let error = Error::new(
+            Code::Limit,
+            format!("A message of the server has more than {} MiB and was dropped.", MAX_LINE >> 20),
+            "Ask the server for less at once.",
+        );
+        tracing::warn!("{error}");
+        match message::glance(start) {
+            Some((id, false)) if self.open.is_open(&id) => {
+                self.open.forget(&id);
+                self.agent.write(&gone(&id, &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn one_up(&self, bytes: &[u8]) -> std::io::Result<()> {
         let redactor = self.known.redactor();
         let read = std::str::from_utf8(bytes).ok().and_then(|text| Some((text, message::read(text, false).ok()?)));
         let Some((text, line)) = read.filter(|(_, line)| !line.messages.is_empty() || line.batch) else {
             if !bytes.trim_ascii().is_empty() {
-                let said = redactor.redact(bytes.get(..4096.min(bytes.len())).unwrap_or_default());
+                // Before it is cut, so that no half of a value is left.
+                let said = redactor.redact(bytes);
                 tracing::warn!("the server printed what is no message: {}", foreign(&String::from_utf8_lossy(&said)));
             }
             return Ok(());

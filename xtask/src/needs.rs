@@ -18,7 +18,7 @@ struct Need {
     packages: &'static [&'static str],
 }
 
-const NEEDS: [Need; 4] = [
+const NEEDS: [Need; 6] = [
     Need {
         what: "Node.js 20 or newer",
         signs: &[&["node", "-e", "process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)"]],
@@ -35,6 +35,12 @@ const NEEDS: [Need; 4] = [
         signs: &[&["python3", "-c", "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))"]],
         packages: &["python3", "python3-venv"],
     },
+    Need {
+        what: "git with its server for http",
+        signs: &[&["sh", "-c", "test -x \"$(git --exec-path)/git-http-backend\""]],
+        packages: &["git"],
+    },
+    Need { what: "script, which gives a program a terminal", signs: &[&["script", "--version"]], packages: &["bsdutils"] },
 ];
 
 /// Sees to all of it.
@@ -43,7 +49,9 @@ pub(crate) fn prepare() -> Result<()> {
     NEEDS.iter().try_for_each(see_to)?;
     packages_of_node("idp")?;
     packages_of_node("clients")?;
-    packages_of_python()
+    packages_of_node("servers")?;
+    packages_of_python("clients", "venv")?;
+    packages_of_python("servers", "servers-venv")
 }
 
 fn see_to(need: &Need) -> Result<()> {
@@ -78,10 +86,10 @@ fn packages_of_node(name: &str) -> Result<()> {
     })
 }
 
-/// A virtual environment in `target/venv`.
-fn packages_of_python() -> Result<()> {
-    let wanted = paths::root().join("host/tests/clients/requirements.txt");
-    let to = paths::target().join("venv");
+/// A virtual environment in `target/`, with the packages of a folder of `host/tests`.
+fn packages_of_python(name: &str, environment: &str) -> Result<()> {
+    let wanted = paths::root().join("host/tests").join(name).join("requirements.txt");
+    let to = paths::target().join(environment);
     once(&wanted, &to, || {
         show(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&to))?;
         let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];

@@ -12,6 +12,7 @@
 //! | [`guest`] | components written as text, to do what no toolchain would let them do |
 //! | [`server`] | one answer on loopback, counted |
 //! | [`canary`] | finds a secret in bytes, however it is written |
+//! | [`vaulted`] | a vault that several processes share |
 //! | [`http`], [`process`], [`place`] | the ground |
 
 pub mod agent;
@@ -26,4 +27,6 @@ pub mod lookalike;
 pub mod place;
 pub mod process;
 pub mod server;
+pub mod vaulted;
+pub mod vaulted;
 pub mod visit;

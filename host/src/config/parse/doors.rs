@@ -144,3 +144,87 @@ fn token_command(mut section: Section<'_>) -> Result<Vec<SecretName>> {
     section.finish()?;
     Ok(listed)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::Config;
+
+    fn read(text: &str) -> Result<Config> {
+        crate::config::parse::parse(Path::new("/etc/b.toml"), text, Path::new("/etc"), Some(Path::new("/home/u")))
+    }
+
+    fn secret(text: &str) -> SecretName {
+        SecretName::parse(text).unwrap()
+    }
+
+    #[test]
+    fn every_key_of_the_doors_is_read() {
+        let doors = read(
+            r#"
+            [exec."gh"]
+            program = "/usr/bin/gh"
+            secrets = ["github-token"]
+            [exec."server"]
+            program = "~/bin/node"
+            arguments = ["/opt/s.js"]
+            secrets = []
+            [wrap."github-mcp"]
+            program = "/usr/bin/github-mcp"
+            allow = [
+                { tool = "*", argument = "/token", secret = "github-token" },
+                { tool = "fetch", argument = "/a~1b/~0/0/", secret = "x", prefix = "Bearer " },
+            ]
+            [git]
+            "GitHub.com" = "github-token"
+            "git.example.com:8443" = { secret = "gl", username = "oauth2" }
+            [token_command]
+            secrets = ["github-token"]
+            "#,
+        )
+        .unwrap()
+        .doors;
+        assert_eq!(doors.exec["gh"].program, Program { path: "/usr/bin/gh".into(), arguments: Vec::new() });
+        assert_eq!(doors.exec["server"].program.path, Path::new("/home/u/bin/node"));
+        let allow = &doors.wrap["github-mcp"].allow;
+        assert_eq!((allow[0].tool.as_str(), allow[0].prefix.as_str()), ("*", ""));
+        assert_eq!(allow[1].argument, ["a/b", "~", "0", ""]);
+        assert_eq!(doors.git["github.com"], Git { secret: secret("github-token"), username: None });
+        assert_eq!(doors.git["git.example.com:8443"].username.as_deref(), Some("oauth2"));
+        assert_eq!(doors.token_command, [secret("github-token")]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_line() {
+        for (text, word) in [
+            ("[exec.gh]\nprogram = \"gh\"\nsecrets = []", "whole path"),
+            ("[exec.gh]\nprogram = \"./gh\"\nsecrets = []", "whole path"),
+            ("[exec.gh]\nsecrets = []", "needs program and secrets"),
+            ("[exec.gh]\nprogram = \"/gh\"", "needs program and secrets"),
+            ("[exec.gh]\nprogram = \"/gh\"\nsecret = \"x\"\nsecrets = []", "no key \"secret\""),
+            ("[exec.gh]\nprogram = \"/gh\"\nsecrets = [\"a b\"]", "names of secrets"),
+            ("exec = 1", "table"),
+            ("[wrap.x]\nallow = [{ tool = \"t\", secret = \"s\" }]", "needs tool, argument and secret"),
+            ("[wrap.x]\nallow = [{ tool = \"t\", argument = \"token\", secret = \"s\" }]", "JSON Pointer"),
+            ("[wrap.x]\nallow = [{ tool = \"t\", argument = \"\", secret = \"s\" }]", "JSON Pointer"),
+            ("[wrap.x]\nallow = [{ tool = \"t\", argument = \"/a~2\", secret = \"s\" }]", "JSON Pointer"),
+            (
+                "[wrap.x]\nallow = [{ tool = \"t\", argument = \"/a\", secret = \"s\", prefix = \"secret:\" }]",
+                "without \"secret:\"",
+            ),
+            ("[wrap.x]\nallow = { tool = \"t\" }", "list of tables"),
+            ("[wrap.x]\nallow = [\"t\"]", "list of tables"),
+            ("[git]\n\"https://github.com\" = \"x\"", "no host name"),
+            ("[git]\n\"github.com/org\" = \"x\"", "no host name"),
+            ("[git]\n\"a@github.com\" = \"x\"", "no host name"),
+            ("[git]\n\"github.com\" = { username = \"x\" }", "name of a secret"),
+            ("[git]\n\"github.com\" = 1", "name of a secret"),
+            ("[token_command]\nsecrets = \"x\"", "names of secrets"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.to_string().contains(word) && error.message().contains("/etc/b.toml line "), "{text}: {error}");
+        }
+    }
+}

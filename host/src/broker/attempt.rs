@@ -160,6 +160,7 @@ impl Attempt {
             client_id: self.client_id.clone(),
             issuer: self.resolution.issuers.expected.first().cloned(),
             resolved: Arc::clone(&self.context.resolved),
+            settings: Arc::new(self.context.settings.all_plain().clone()),
             account: account.cloned(),
             access: tokens.access,
             refresh: tokens.refresh.filter(|_| self.prepared.can_refresh()),

@@ -149,6 +149,7 @@ mod tests {
             client_id: String::new(),
             issuer: None,
             resolved: Arc::new(BTreeMap::new()),
+            settings: Arc::default(),
             account: None,
             access: Secret::from("t"),
             refresh: None,

@@ -19,6 +19,7 @@ pub mod refresh;
 mod replacing;
 pub mod resolution;
 pub mod secrets;
+pub mod spending;
 pub mod tokens;
 pub mod ttl;
 
@@ -50,6 +51,7 @@ pub struct Broker {
     keys: id_token::KeyStore,
     turns: refresh::Turns,
     doors: doors::Kept,
+    policies: spending::policy::Policies,
 }
 
 impl Broker {
@@ -79,6 +81,7 @@ impl Broker {
             keys: id_token::KeyStore::default(),
             turns: refresh::Turns::default(),
             doors: doors::Kept::new(config),
+            policies: spending::policy::Policies::new(config),
         }))
     }
 
@@ -86,6 +89,12 @@ impl Broker {
     #[must_use]
     pub const fn audit(&self) -> &Audit {
         &self.audit
+    }
+
+    /// What the operator's file says of secrets.
+    #[must_use]
+    pub const fn policies(&self) -> &spending::policy::Policies {
+        &self.policies
     }
 
     /// Ends every login under way and writes the audit trail out.

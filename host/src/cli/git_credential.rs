@@ -51,7 +51,7 @@ pub(super) fn run(options: &Options, operation: Operation) -> Result<ExitCode> {
     broker.audit().flush();
     let mut answer = String::new();
     match found {
-        Ok(None) => return Ok(ExitCode::SUCCESS),
+        Ok(None) => Ok(ExitCode::SUCCESS),
         Ok(Some((credential, spendable))) => {
             answer.push_str(&format!("username={}\npassword={}\n", credential.username, spendable.value.expose()));
             if let Some(end) = spendable.expires.and_then(|end| end.duration_since(SystemTime::UNIX_EPOCH).ok()) {

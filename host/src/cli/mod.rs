@@ -59,7 +59,8 @@ enum Command {
         operation: git_credential::Operation,
     },
     /// Prints a fresh token, of a secret that the operator listed for this.
-    TokenCommand {
+    #[command(name = "token-command")]
+    Token {
         /// The secret's name.
         name: String,
     },
@@ -78,7 +79,7 @@ pub fn main() -> ExitCode {
         Some(Command::Exec(exec)) => return ended(exec::run(&arguments.options, &exec)),
         Some(Command::Wrap(wrap)) => return ended(wrap::run(&arguments.options, &wrap)),
         Some(Command::GitCredential { operation }) => return ended(git_credential::run(&arguments.options, operation)),
-        Some(Command::TokenCommand { name }) => token_command::run(&arguments.options, &name),
+        Some(Command::Token { name }) => token_command::run(&arguments.options, &name),
         Some(Command::Demo { headless }) => demo::run(headless),
         Some(Command::Providers(command)) => providers::run(command),
     };

@@ -7,6 +7,7 @@ pub mod doors;
 mod load;
 mod parse;
 mod reader;
+pub mod secrets;
 pub mod source;
 mod suggest;
 
@@ -18,7 +19,10 @@ use url::Url;
 
 pub use doors::Doors;
 pub use load::{ENV_FILE, default_file, load};
+pub use secrets::{Permission, SecretRule};
 pub use suggest::suggest;
+
+use crate::secret::SecretName;
 
 /// All of the operator's file.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -33,6 +37,8 @@ pub struct Config {
     pub policy: Policy,
     /// What the one door out lets through.
     pub egress: Egress,
+    /// `[secrets."NAME"]`.
+    pub secrets: BTreeMap<SecretName, SecretRule>,
     /// `[providers.NAME]`.
     pub providers: BTreeMap<String, Provider>,
     /// `[exec]`, `[wrap]`, `[git]` and `[token_command]`.
@@ -71,6 +77,10 @@ pub const DEFAULT_CALLBACK: &str = "http://localhost:9876/oauth/callback";
 pub struct Policy {
     /// Narrows every provider's own cap on lifetimes.
     pub max_ttl_seconds: Option<u64>,
+    /// Whether values may be shown to agents.
+    pub reveal: Permission,
+    /// Whether agents may store values.
+    pub store_secret: Permission,
 }
 
 /// `[egress]`.

@@ -1,6 +1,7 @@
 //! From the text of the file to [`Config`]: what each key may hold, and how it is written.
 
 mod doors;
+mod secrets;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use super::reader::{Document, Item, Section};
-use super::{Browser, Callback, Config, Egress, Elsewhere, LoopbackPort, Policy, Provider, Source};
+use super::{Browser, Callback, Config, Egress, Elsewhere, LoopbackPort, Provider, Source};
 use crate::error::Result;
 
 /// Reads the text. Relative paths are relative to `folder`, and `~` is `home`.
@@ -21,8 +22,9 @@ pub(super) fn parse(file: &Path, text: &str, folder: &Path, home: Option<&Path>)
         browser: optional(&mut root, "browser", |item| browser(&item))?.unwrap_or_default(),
         plugins: optional(&mut root, "plugins", folders)?.unwrap_or_default(),
         callback: callback(root.section("callback")?)?,
-        policy: policy(root.section("policy")?)?,
+        policy: secrets::policy(root.section("policy")?)?,
         egress: egress(root.section("egress")?, &paths)?,
+        secrets: secrets::secrets(root.section("secrets")?)?,
         providers: providers(root.section("providers")?, &paths)?,
         doors: doors::read(&mut root, &paths)?,
     };
@@ -81,12 +83,6 @@ fn is_callback(url: &Url) -> bool {
         && url.fragment().is_none()
         && url.username().is_empty()
         && url.password().is_none()
-}
-
-fn policy(mut section: Section<'_>) -> Result<Policy> {
-    let max_ttl_seconds = optional(&mut section, "max_ttl_seconds", |item| item.positive("max_ttl_seconds = 28800"))?;
-    section.finish()?;
-    Ok(Policy { max_ttl_seconds })
 }
 
 /// What the lists mean is checked by the door that keeps to them.

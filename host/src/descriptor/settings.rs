@@ -40,6 +40,12 @@ impl Settings {
         self.plain.get(name).map(String::as_str)
     }
 
+    /// Every plain setting.
+    #[must_use]
+    pub const fn all_plain(&self) -> &BTreeMap<String, String> {
+        &self.plain
+    }
+
     /// A secret setting.
     #[must_use]
     pub fn secret(&self, name: &str) -> Option<&Secret> {

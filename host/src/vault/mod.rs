@@ -64,6 +64,8 @@ pub struct Grant {
     pub issuer: Option<String>,
     /// What `resolve` gave when the person signed in: a refresh goes to these endpoints and no others.
     pub resolved: Arc<BTreeMap<String, String>>,
+    /// The provider's plain settings when the person signed in: they say where its tokens may be spent.
+    pub settings: Arc<BTreeMap<String, String>>,
     /// The account, where anybody says.
     pub account: Option<Account>,
     /// The access token.

@@ -69,7 +69,7 @@ pub(super) fn judge(text: &str, line: &Line, rules: &Rules<'_>) -> Result<Vec<Fi
             (Some((prefix, secret)), Some(spot)) if prefix.is_empty() || names.contains(secret.as_str()) => {
                 return Err(Box::new(not_placed(rules, &spot, prefix, secret, names)));
             }
-            (Some((prefix, secret)), None) if prefix.is_empty() => return Err(Box::new(elsewhere(line.batch, secret.as_str()))),
+            (Some(("", secret)), None) => return Err(Box::new(elsewhere(line.batch, secret.as_str()))),
             _ => {
                 if let Some(name) = inside(&find.text, names) {
                     return Err(Box::new(elsewhere(line.batch, &name)));

@@ -8,15 +8,22 @@ use super::message::{Message, id_key};
 /// More are not remembered.
 const MAX: usize = 65_536;
 
-/// The requests, by id; each with its number and its id as it was written.
+/// The requests.
 #[derive(Default)]
-pub(super) struct Open(Mutex<(u64, HashMap<String, (u64, String)>)>);
+pub(super) struct Open(Mutex<Table>);
+
+#[derive(Default)]
+struct Table {
+    count: u64,
+    /// By id; each with its number and its id as it was written.
+    open: HashMap<String, (u64, String)>,
+}
 
 impl Open {
     /// Notes what goes down.
     pub(super) fn asked(&self, text: &str, messages: &[Message]) {
         let mut guard = self.lock();
-        let (count, open) = &mut *guard;
+        let Table { count, open } = &mut *guard;
         for message in messages {
             match (&message.method, &message.id, &message.cancels) {
                 (Some(_), Some(id), _) if open.len() < MAX => {
@@ -36,34 +43,34 @@ impl Open {
         let mut guard = self.lock();
         for message in messages.iter().filter(|message| message.method.is_none()) {
             if let Some(id) = &message.id {
-                guard.1.remove(&id_key(text, id));
+                guard.open.remove(&id_key(text, id));
             }
         }
     }
 
     /// Whether there are none.
     pub(super) fn is_empty(&self) -> bool {
-        self.lock().1.is_empty()
+        self.lock().open.is_empty()
     }
 
     /// Whether the request of that id, as it is written, has no answer yet.
     pub(super) fn is_open(&self, id: &str) -> bool {
-        self.lock().1.contains_key(&id_key(id, &(0..id.len())))
+        self.lock().open.contains_key(&id_key(id, &(0..id.len())))
     }
 
     /// Counts it as answered.
     pub(super) fn forget(&self, id: &str) {
-        self.lock().1.remove(&id_key(id, &(0..id.len())));
+        self.lock().open.remove(&id_key(id, &(0..id.len())));
     }
 
     /// All that are left, as they were written, in the order in which they came.
     pub(super) fn take(&self) -> Vec<String> {
-        let mut left: Vec<_> = std::mem::take(&mut self.lock().1).into_values().collect();
+        let mut left: Vec<_> = std::mem::take(&mut self.lock().open).into_values().collect();
         left.sort_unstable();
         left.into_iter().map(|(_, id)| id).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, (u64, HashMap<String, (u64, String)>)> {
+    fn lock(&self) -> MutexGuard<'_, Table> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

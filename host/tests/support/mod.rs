@@ -11,6 +11,7 @@
 //! | [`clients`] | the official SDKs as independent MCP clients |
 //! | [`guest`] | components written as text, to do what no toolchain would let them do |
 //! | [`server`] | one answer on loopback, counted |
+//! | [`git_server`] | real `git http-backend` over TLS, behind a token |
 //! | [`canary`] | finds a secret in bytes, however it is written |
 //! | [`vaulted`] | a vault that several processes share |
 //! | [`http`], [`process`], [`place`] | the ground |
@@ -20,6 +21,7 @@ pub mod broker;
 pub mod browser;
 pub mod canary;
 pub mod clients;
+pub mod git_server;
 pub mod guest;
 pub mod http;
 pub mod idp;
@@ -27,6 +29,5 @@ pub mod lookalike;
 pub mod place;
 pub mod process;
 pub mod server;
-pub mod vaulted;
 pub mod vaulted;
 pub mod visit;

@@ -22,7 +22,8 @@ impl Launch {
 
     /// Starts a broker, calls these tools, and ends it: for what has to be in the vault before another process looks.
     pub async fn tools(&self, calls: impl IntoIterator<Item = (&str, Value)>) {
-        let client = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "lab", "version": "1" } });
+        let client =
+            json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "lab", "version": "1" } });
         let mut lines = vec![
             json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": client }),
             json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use crate::config::doors::Git;
+use crate::descriptor::GitHost;
 use crate::error::{Code, Error, Result};
 use crate::secret::SecretName;
 
@@ -28,12 +29,20 @@ pub struct Site<'a> {
 /// A host that a provider declares for git.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Declared {
-    /// The provider.
-    pub provider: String,
     /// The host, in lower case and with its port where it is not 443.
     pub host: String,
     /// The user name that it wants beside the token.
     pub username: Option<String>,
+}
+
+impl Declared {
+    /// With the settings that a login was made with: its token has no business at another server of the same kind.
+    #[must_use]
+    pub fn of(place: &GitHost, settings: &BTreeMap<String, String>) -> Option<Self> {
+        let setting = place.host.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+        let host = setting.map_or(Some(&place.host), |name| settings.get(name))?;
+        Some(Self { host: canonical(host), username: place.username.clone() })
+    }
 }
 
 /// A login that rests in the vault.
@@ -43,6 +52,8 @@ pub struct Login {
     pub name: SecretName,
     /// With which provider.
     pub provider: String,
+    /// The hosts where git signs in with it.
+    pub hosts: Vec<Declared>,
     /// Whose, as people call them.
     pub account: Option<String>,
     /// Whether it goes nowhere without a line of the operator's.
@@ -61,18 +72,18 @@ pub struct Credential {
 /// Chooses. `None`: the host is not the broker's business.
 ///
 /// # Errors
-/// `not_allowed` for plain http, `conflict` where several logins fit, `unknown_secret` where none does.
+/// `not_allowed` for plain http and for a login that is hidden, `conflict` where several fit.
 pub fn choose(
     listed: &BTreeMap<String, Git>,
-    declared: &[Declared],
     logins: &[Login],
     site: &Site<'_>,
     loopback: &[SocketAddr],
 ) -> Result<Option<Credential>> {
     let host = canonical(site.host);
     let listed = listed.get(&host);
-    let declared = declared.iter().find(|declared| declared.host == host);
-    if listed.is_none() && declared.is_none() {
+    let mut fitting: Vec<_> =
+        logins.iter().filter_map(|login| Some((login, login.hosts.iter().find(|declared| declared.host == host)?))).collect();
+    if listed.is_none() && fitting.is_empty() {
         return Ok(None);
     }
     if site.protocol != "https" && !(site.protocol == "http" && is_allowed_loopback(&host, loopback)) {
@@ -82,32 +93,29 @@ pub fn choose(
             "Use an https:// address; only addresses under [egress] allow_loopback may be plain http.",
         ));
     }
-    let username = declared.and_then(|declared| declared.username.clone()).unwrap_or_else(|| USERNAME.to_owned());
     if let Some(git) = listed {
-        let username = git.username.clone().unwrap_or(username);
+        let declared = fitting.iter().find(|(login, _)| login.name == git.secret).and_then(|(_, host)| host.username.clone());
+        let username = git.username.clone().or(declared).unwrap_or_else(|| USERNAME.to_owned());
         return Ok(Some(Credential { username, secret: git.secret.clone() }));
     }
-    let provider = declared.map(|declared| declared.provider.as_str()).unwrap_or_default();
-    let mut fitting: Vec<_> = logins.iter().filter(|login| login.provider == provider).collect();
+    // git's URL may say who is meant.
     if let Some(account) = site.username
-        && fitting.iter().any(|login| login.account.as_deref() == Some(account))
+        && fitting.iter().any(|(login, _)| login.account.as_deref() == Some(account))
     {
-        fitting.retain(|login| login.account.as_deref() == Some(account));
+        fitting.retain(|(login, _)| login.account.as_deref() == Some(account));
     }
     match fitting.as_slice() {
-        [] => Err(Error::new(
-            Code::UnknownSecret,
-            format!("There is no login with {provider} for {host}."),
-            format!("Sign in first: mcp-credentials-broker login {provider}"),
-        )),
-        [login] if login.hidden => Err(Error::new(
+        [(login, _)] if login.hidden => Err(Error::new(
             Code::NotAllowed,
             format!("The operator's file does not give git a login for {host}."),
             format!("Add to broker.toml, under [git]: \"{host}\" = \"{}\".", login.name),
         )),
-        [login] => Ok(Some(Credential { username, secret: login.name.clone() })),
+        [(login, declared)] => {
+            let username = declared.username.clone().unwrap_or_else(|| USERNAME.to_owned());
+            Ok(Some(Credential { username, secret: login.name.clone() }))
+        }
         several => {
-            let names = several.iter().map(|login| match &login.account {
+            let names = several.iter().map(|(login, _)| match &login.account {
                 Some(account) => format!("\"{}\" ({})", login.name, crate::error::foreign(account)),
                 None => format!("\"{}\"", login.name),
             });
@@ -159,7 +167,8 @@ mod tests {
 
     fn login(name: &str, account: Option<&str>, hidden: bool) -> Login {
         let name = SecretName::parse(name).unwrap();
-        Login { name, provider: "github".to_owned(), account: account.map(str::to_owned), hidden }
+        let hosts = vec![Declared { host: "github.com".to_owned(), username: None }];
+        Login { name, provider: "github".to_owned(), hosts, account: account.map(str::to_owned), hidden }
     }
 
     fn chosen(logins: &[Login], protocol: &str, host: &str, username: Option<&str>) -> Result<Option<(String, String)>> {
@@ -172,9 +181,8 @@ mod tests {
             ("127.0.0.1:4000".to_owned(), git("local", None)),
             ("localhost:4000".to_owned(), git("local", None)),
         ]);
-        let declared = [Declared { provider: "github".to_owned(), host: "github.com".to_owned(), username: None }];
         let loopback = ["127.0.0.1:4000".parse().unwrap()];
-        let credential = choose(&listed, &declared, logins, &Site { protocol, host, username }, &loopback)?;
+        let credential = choose(&listed, logins, &Site { protocol, host, username }, &loopback)?;
         Ok(credential.map(|credential| (credential.username, credential.secret.to_string())))
     }
 
@@ -204,7 +212,16 @@ mod tests {
             assert!(error.message().contains(word), "{error}");
         }
         assert_eq!(chosen(&two, "https", "github.com", Some("bob")), Ok(some(USERNAME, "work")), "git's URL said who");
-        assert_eq!(chosen(&[], "https", "github.com", None).unwrap_err().code(), Code::UnknownSecret);
+        assert_eq!(chosen(&[], "https", "github.com", None), Ok(None), "without a login it is nobody's business");
+    }
+
+    #[test]
+    fn a_token_goes_to_the_server_that_it_was_made_for() {
+        let place = GitHost { host: "{host}".to_owned(), username: Some("u".to_owned()) };
+        let settings = BTreeMap::from([("host".to_owned(), "GHE.example:443".to_owned())]);
+        let expected = Declared { host: "ghe.example".to_owned(), username: Some("u".to_owned()) };
+        assert_eq!(Declared::of(&place, &settings), Some(expected));
+        assert_eq!(Declared::of(&place, &BTreeMap::new()), None);
     }
 
     #[test]

@@ -169,8 +169,16 @@ impl Broker {
     pub async fn git_credential(&self, site: &Site<'_>) -> Result<Option<(Credential, Spendable)>> {
         let Some(credential) = self.git_login(site).await? else { return Ok(None) };
         let door = Door { event: "git_credential", process: Some("git"), destination: Some(site.host) };
-        let value = self.spendable(&credential.secret, door).await?;
-        Ok(Some((credential, value)))
+        let spendable = self.spendable(&credential.secret, door).await?;
+        // A line of git's protocol would end there.
+        if spendable.value.expose().contains(['\n', '\r', '\0']) {
+            return Err(Error::new(
+                Code::InvalidArgument,
+                format!("\"{}\" has more than one line, which no password for git has.", credential.secret),
+                "Name another secret under [git] in broker.toml.",
+            ));
+        }
+        Ok(Some((credential, spendable)))
     }
 
     /// Which secret that is.
@@ -178,26 +186,19 @@ impl Broker {
     /// # Errors
     /// As [`Broker::git_credential`].
     pub async fn git_login(&self, site: &Site<'_>) -> Result<Option<Credential>> {
-        let declared = self.git_hosts().await;
-        let logins = self.vault.list()?.into_iter().filter_map(|(name, record)| match record.stored {
-            Stored::Grant(grant) => Some(git::Login {
-                hidden: self.is_hidden(&name),
-                name,
-                provider: grant.provider.clone(),
-                account: grant.account.as_ref().and_then(|account| account.label.clone()),
-            }),
-            Stored::Static(_) => None,
-        });
-        let logins: Vec<_> = logins.collect();
-        git::choose(&self.doors.doors.git, &declared, &logins, site, &self.doors.loopback)
+        let logins = self.git_logins().await?;
+        git::choose(&self.doors.doors.git, &logins, site, &self.doors.loopback)
     }
 
-    /// The `git config` lines for every host of the operator's file, and every one that a provider declares. `program` is
-    /// this program's own file.
-    pub async fn git_configuration(&self, program: &Path) -> Vec<String> {
-        let listed = self.doors.doors.git.keys().cloned();
-        let hosts: BTreeSet<_> = listed.chain(self.git_hosts().await.into_iter().map(|declared| declared.host)).collect();
-        git::configuration(program, &hosts.into_iter().collect::<Vec<_>>())
+    /// The `git config` lines for every host of the operator's file, and every one that the provider of a login declares.
+    /// `program` is this program's own file.
+    ///
+    /// # Errors
+    /// What is wrong with the vault.
+    pub async fn git_configuration(&self, program: &Path) -> Result<Vec<String>> {
+        let declared = self.git_logins().await?.into_iter().flat_map(|login| login.hosts).map(|declared| declared.host);
+        let hosts: BTreeSet<_> = declared.chain(self.doors.doors.git.keys().cloned()).collect();
+        Ok(git::configuration(program, &hosts.into_iter().collect::<Vec<_>>()))
     }
 
     /// Whether `token-command` may print a secret.
@@ -220,12 +221,28 @@ impl Broker {
     }
 
     /// Whether `reveal = "deny"` holds for a secret.
-    fn is_hidden(&self, _name: &SecretName) -> bool {
-        false
+    fn is_hidden(&self, name: &SecretName) -> bool {
+        self.policies.hides(name)
     }
 
-    async fn git_hosts(&self) -> Vec<git::Declared> {
-        Vec::new()
+    /// The logins in the vault, each with the hosts that its provider declares for git.
+    async fn git_logins(&self) -> Result<Vec<git::Login>> {
+        let mut logins = Vec::new();
+        for (name, record) in self.vault.list()? {
+            let Stored::Grant(grant) = record.stored else { continue };
+            // A component that is gone declares nothing.
+            let Ok(provider) = self.providers.get(&grant.provider).await else { continue };
+            let declared = provider.descriptor().git.iter().filter(|_| provider.lineage() == grant.lineage);
+            let hosts = declared.filter_map(|place| git::Declared::of(place, &grant.settings));
+            logins.push(git::Login {
+                hosts: hosts.collect(),
+                hidden: self.is_hidden(&name),
+                name,
+                provider: grant.provider.clone(),
+                account: grant.account.as_ref().and_then(|account| account.label.clone()),
+            });
+        }
+        Ok(logins)
     }
 }
 

@@ -33,8 +33,8 @@ fn each<'a, T>(section: Section<'a>, kind: &str, read: impl Fn(Section<'a>) -> R
 fn exec(mut section: Section<'_>, paths: &Paths<'_>) -> Result<Exec> {
     let missing = section.error("needs program and secrets", "Add: program = \"/usr/bin/gh\" and secrets = [\"github-token\"].");
     let path = optional(&mut section, "program", |item| program(&item, paths))?;
-    let arguments = optional(&mut section, "arguments", words)?.unwrap_or_default();
-    let secrets = optional(&mut section, "secrets", secrets)?;
+    let arguments = optional(&mut section, "arguments", |item| words(&item))?.unwrap_or_default();
+    let secrets = optional(&mut section, "secrets", |item| secrets(&item))?;
     section.finish()?;
     match (path, secrets) {
         (Some(path), Some(secrets)) => Ok(Exec { program: Program { path, arguments }, secrets }),
@@ -44,7 +44,7 @@ fn exec(mut section: Section<'_>, paths: &Paths<'_>) -> Result<Exec> {
 
 fn wrap(mut section: Section<'_>, paths: &Paths<'_>) -> Result<Wrap> {
     let path = optional(&mut section, "program", |item| program(&item, paths))?;
-    let arguments = optional(&mut section, "arguments", words)?.unwrap_or_default();
+    let arguments = optional(&mut section, "arguments", |item| words(&item))?.unwrap_or_default();
     let allow = optional(&mut section, "allow", places)?.unwrap_or_default();
     section.finish()?;
     Ok(Wrap { program: path.map(|path| Program { path, arguments }), allow })
@@ -59,11 +59,11 @@ fn program(item: &Item<'_>, paths: &Paths<'_>) -> Result<PathBuf> {
     item.parsed(read, "the whole path of a program", "program = \"/usr/bin/gh\"")
 }
 
-fn words(item: Item<'_>) -> Result<Vec<String>> {
+fn words(item: &Item<'_>) -> Result<Vec<String>> {
     item.list(|text| Some(text.to_owned()), "a list of arguments", "arguments = [\"/opt/server/index.js\"]")
 }
 
-fn secrets(item: Item<'_>) -> Result<Vec<SecretName>> {
+fn secrets(item: &Item<'_>) -> Result<Vec<SecretName>> {
     item.list(name, "a list of names of secrets", "secrets = [\"github-token\"]")
 }
 
@@ -140,7 +140,7 @@ fn credential(item: Item<'_>) -> Result<Git> {
 }
 
 fn token_command(mut section: Section<'_>) -> Result<Vec<SecretName>> {
-    let listed = optional(&mut section, "secrets", secrets)?.unwrap_or_default();
+    let listed = optional(&mut section, "secrets", |item| secrets(&item))?.unwrap_or_default();
     section.finish()?;
     Ok(listed)
 }

@@ -1,7 +1,9 @@
 //! The whole file, and every way to get it wrong.
 
 use super::*;
+use crate::config::secrets::{Inject, Permission, SecretKind, SecretRule};
 use crate::error::Code;
+use crate::secret::SecretName;
 
 /// Stands for a secret that somebody wrote into the wrong line.
 const CANARY: &str = "canary-8e02";
@@ -35,6 +37,19 @@ fn every_key_is_read() {
         url = "http://127.0.0.1:4000/cb"
         [policy]
         max_ttl_seconds = 28_800
+        reveal = "deny"
+        store_secret = "deny"
+        [secrets."openai-key"]
+        kind = "static"
+        hosts = ["api.openai.com", "127.0.0.1:4000"]
+        paths = ["/v1"]
+        methods = ["GET", "POST"]
+        inject = "basic"
+        user = "me"
+        headers = ["x-team"]
+        reveal = "allow"
+        [secrets.other]
+        inject = "x-api-key"
         [egress]
         allow_loopback = ["127.0.0.1:3960", "[::1]:3960"]
         allow_private = ["10.1.2.0/24"]
@@ -57,6 +72,21 @@ fn every_key_is_read() {
     assert_eq!(config.plugins, [Path::new("/etc/b/own"), Path::new("/home/u/plugins")]);
     assert_eq!(config.callback.url.as_str(), "http://127.0.0.1:4000/cb");
     assert_eq!(config.policy.max_ttl_seconds, Some(28_800));
+    assert_eq!((config.policy.reveal, config.policy.store_secret), (Permission::Deny, Permission::Deny));
+    let name = |text| SecretName::parse(text).unwrap();
+    let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+    let openai = SecretRule {
+        kind: Some(SecretKind::Static),
+        hosts: Some(texts(&["api.openai.com", "127.0.0.1:4000"])),
+        paths: texts(&["/v1"]),
+        methods: Some(texts(&["GET", "POST"])),
+        inject: Inject::Basic { user: "me".to_owned() },
+        headers: texts(&["x-team"]),
+        reveal: Some(Permission::Allow),
+    };
+    assert_eq!(config.secrets[&name("openai-key")], openai);
+    assert_eq!(config.secrets[&name("other")].inject, Inject::Header("x-api-key".to_owned()));
+    assert_eq!([config.reveal(&name("openai-key")), config.reveal(&name("other"))], [Permission::Allow, Permission::Deny]);
     let egress = &config.egress;
     assert_eq!(egress.allow_loopback, ["127.0.0.1:3960".parse().unwrap(), "[::1]:3960".parse().unwrap()]);
     assert_eq!(egress.allow_private, ["10.1.2.0/24"]);
@@ -82,6 +112,8 @@ fn unknown_keys_are_errors_with_a_suggestion_at_every_level() {
         (1, "[egres]", "egress"),
         (2, "[callback]\nurll = 1", "url"),
         (2, "[policy]\nmax_ttl_second = 1", "max_ttl_seconds"),
+        (2, "[policy]\nreveals = \"deny\"", "reveal"),
+        (2, "[secrets.x]\nhost = [\"a.example\"]", "hosts"),
         (3, "[egress]\nallow_private = []\nallow_lopback = []", "allow_loopback"),
         (2, "[providers.github]\nclient_secret = { envv = \"X\" }", "env"),
     ] {
@@ -102,6 +134,21 @@ fn a_value_of_the_wrong_type_or_form_is_named_and_never_shown() {
         (1, format!("callback = \"{CANARY}\"")),
         (1, format!("egress = [\"{CANARY}\"]")),
         (2, format!("[policy]\nmax_ttl_seconds = \"{CANARY}\"")),
+        (2, format!("[policy]\nreveal = \"{CANARY}\"")),
+        (2, "[policy]\nstore_secret = true".to_owned()),
+        (2, format!("[secrets]\n\"bad name\" = \"{CANARY}\"")),
+        (2, format!("[secrets]\nx = \"{CANARY}\"")),
+        (2, format!("[secrets.x]\nkind = \"{CANARY}\"")),
+        (2, "[secrets.x]\nhosts = []".to_owned()),
+        (2, "[secrets.x]\nhosts = [\"*.openai.com\"]".to_owned()),
+        (2, "[secrets.x]\nhosts = [\"https://api.openai.com\"]".to_owned()),
+        (2, "[secrets.x]\npaths = [\"v1\"]".to_owned()),
+        (2, "[secrets.x]\nmethods = [\"get\"]".to_owned()),
+        (2, "[secrets.x]\ninject = \"Host\"".to_owned()),
+        (2, "[secrets.x]\ninject = \"basic\"".to_owned()),
+        (2, "[secrets.x]\nuser = \"me\"".to_owned()),
+        (3, "[secrets.x]\ninject = \"basic\"\nuser = \"a:b\"".to_owned()),
+        (2, "[secrets.x]\nheaders = [\"authorization\"]".to_owned()),
         (2, format!("[egress]\nproxy = \"{CANARY}\"")),
         (2, format!("[egress]\nallow_loopback = [\"{CANARY}\"]")),
         (2, format!("[egress]\nresolve = {{ \"a:443\" = \"{CANARY}\" }}")),

@@ -8,7 +8,11 @@ use crate::support::canary;
 #[tokio::test]
 async fn a_secret_goes_in_where_the_operator_says_and_every_other_byte_stays() {
     let mut wrapped = wrapped().await;
-    let call = |argument: &str| format!("{{\"id\": 1,\"method\":\"tools/call\" ,\"params\":{{\"arguments\":{argument}, \"name\":\"fetch\"}},\"n\":1.0}}\n");
+    let call = |argument: &str| {
+        format!(
+            "{{\"id\": 1,\"method\":\"tools/call\" ,\"params\":{{\"arguments\":{argument}, \"name\":\"fetch\"}},\"n\":1.0}}\n"
+        )
+    };
     let encoded = serde_json::to_string(TOKEN).unwrap();
     for (asked, sent) in [
         (r#"{"token":"secret:github-token","b":[1e2]}"#.to_owned(), format!(r#"{{"token":{encoded},"b":[1e2]}}"#)),
@@ -52,8 +56,14 @@ async fn a_secret_anywhere_else_is_refused_and_nothing_is_sent() {
     assert_eq!(answer["error"]["data"]["code"], "not_allowed");
     // doubles, a batch, and an id that is no number
     for (raw, id) in [
-        (r#"{"id":"a\u0062","method":"tools/call","params":{"name":"x","arguments":{"token":"secret:github-token","token":1}}}"#, r#""id":"a\u0062""#),
-        (r#"[{"id":77,"method":"tools/call","params":{"name":"x","arguments":{"token":"secret:github-token"}}},{"id":78,"method":"ping"}]"#, r#""id":77"#),
+        (
+            r#"{"id":"a\u0062","method":"tools/call","params":{"name":"x","arguments":{"token":"secret:github-token","token":1}}}"#,
+            r#""id":"a\u0062""#,
+        ),
+        (
+            r#"[{"id":77,"method":"tools/call","params":{"name":"x","arguments":{"token":"secret:github-token"}}},{"id":78,"method":"ping"}]"#,
+            r#""id":77"#,
+        ),
         (r#"{"id":79,"method":"tools/call","params":{"name":"x","arguments":{"token":"secret:github-token"}},}"#, r#""id":null"#),
     ] {
         wrapped.broker.send_raw(format!("{raw}\n").as_bytes()).await;
@@ -76,7 +86,10 @@ async fn an_answer_of_the_agent_with_a_secret_is_replaced_by_an_error() {
     let mut wrapped = wrapped().await;
     wrapped.ask("ping", json!({})).await;
     let before = wrapped.sent().len();
-    wrapped.broker.send_raw(b"{\"jsonrpc\":\"2.0\",\"id\":5,\"result\":{\"content\":{\"token\":\"secret:github-token\"}}}\n").await;
+    wrapped
+        .broker
+        .send_raw(b"{\"jsonrpc\":\"2.0\",\"id\":5,\"result\":{\"content\":{\"token\":\"secret:github-token\"}}}\n")
+        .await;
     wrapped.ask("ping", json!({})).await;
     let sent = String::from_utf8(wrapped.sent()[before..].to_vec()).unwrap();
     let first: Value = serde_json::from_str(sent.lines().next().unwrap()).unwrap();

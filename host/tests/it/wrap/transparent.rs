@@ -31,7 +31,8 @@ async fn whatever_the_agent_says_arrives_byte_for_byte() {
         let line = [line, &b"\n"[..]].concat();
         wrapped.arrives(&line).await;
     }
-    let large = format!(r#"{{"jsonrpc":"2.0","method":"n","params":{{"text":"{}"}}}}{}"#, "ab\\n\\u00e4 ".repeat(2_000_000), "\n");
+    let large =
+        format!(r#"{{"jsonrpc":"2.0","method":"n","params":{{"text":"{}"}}}}{}"#, "ab\\n\\u00e4 ".repeat(2_000_000), "\n");
     assert!(large.len() > 16 << 20);
     wrapped.arrives(large.as_bytes()).await;
     // the end of the input is no end of a line

@@ -1,0 +1,3 @@
+//! Spending a secret without showing it.
+
+pub mod policy;

@@ -1,0 +1,146 @@
+//! What the operator's file says about who may see, store and spend a secret by its name. Pure.
+
+use std::collections::BTreeMap;
+
+use crate::config::secrets::SecretKind;
+use crate::config::{Config, Permission, Policy, SecretRule};
+use crate::error::{Code, Error, Result};
+use crate::secret::SecretName;
+
+/// The operator's word on secrets.
+#[derive(Debug, Default)]
+pub struct Policies {
+    policy: Policy,
+    secrets: BTreeMap<SecretName, SecretRule>,
+}
+
+/// A way on which a secret leaves the broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// A request that the broker sends: the agent sees the answer, without the secret.
+    Request,
+    /// A tool argument of a wrapped MCP server, where the operator's file has a line for that place.
+    Wrap,
+    /// The value itself, to the agent.
+    Resolve,
+    /// A child process, git or a command that prints a token: whoever starts them may read the value.
+    Process,
+}
+
+impl Policies {
+    /// From the operator's file.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        Self { policy: config.policy.clone(), secrets: config.secrets.clone() }
+    }
+
+    /// What the file says of that name.
+    #[must_use]
+    pub fn rule(&self, name: &SecretName) -> Option<&SecretRule> {
+        self.secrets.get(name)
+    }
+
+    /// Whether the value must not be shown to an agent.
+    #[must_use]
+    pub fn hides(&self, name: &SecretName) -> bool {
+        self.rule(name).and_then(|rule| rule.reveal).unwrap_or(self.policy.reveal) == Permission::Deny
+    }
+
+    /// Whether the secret may take that door. `listed`: the operator's file has a line of its own for it.
+    ///
+    /// # Errors
+    /// `not_allowed`, with the ways there are.
+    pub fn allows(&self, door: Door, name: &SecretName, listed: bool) -> Result<()> {
+        match door {
+            Door::Request | Door::Wrap => Ok(()),
+            Door::Resolve | Door::Process if !self.hides(name) => Ok(()),
+            Door::Process if listed => Ok(()),
+            Door::Process => Err(Error::new(
+                Code::NotAllowed,
+                format!("The operator's file hides \"{name}\" (reveal = \"deny\"), and has no line that opens this door for it."),
+                "Use http_request, or ask the operator for a line under [exec], [git] or [token_command] in broker.toml; docs/spending.md has them.",
+            )),
+            Door::Resolve => Err(Error::new(
+                Code::NotAllowed,
+                format!("The operator does not allow the value of \"{name}\" to be shown (reveal = \"deny\")."),
+                "Call http_request with this secret or reference instead: the broker sends the request and adds the credential. For a program, the operator can run it with `mcp-credentials-broker exec`; for an MCP server, with `wrap`; for git, with `git-credential`.",
+            )),
+        }
+    }
+
+    /// Whether a value may be stored under that name. What the file lists is the operator's, and so is everything where
+    /// `store_secret = "deny"`.
+    ///
+    /// # Errors
+    /// `not_allowed`, with what a person can do.
+    pub fn may_store(&self, name: &SecretName, by_operator: bool) -> Result<()> {
+        let command = || format!("A person can store it: mcp-credentials-broker secrets set {name}");
+        match self.rule(name) {
+            Some(rule) if by_operator => rule.takes(name, SecretKind::Static),
+            Some(_) => Err(Error::new(
+                Code::NotAllowed,
+                format!("The operator's file has given the name \"{name}\" a meaning; no agent stores a value under it."),
+                format!("Use another name. {}", command()),
+            )),
+            None if !by_operator && self.policy.store_secret == Permission::Deny => Err(Error::new(
+                Code::NotAllowed,
+                "The operator does not allow agents to store values (store_secret = \"deny\").",
+                command(),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a login may be stored under that name.
+    ///
+    /// # Errors
+    /// `not_allowed`.
+    pub fn may_sign_in(&self, name: &SecretName) -> Result<()> {
+        self.rule(name).map_or(Ok(()), |rule| rule.takes(name, SecretKind::Login))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> SecretName {
+        SecretName::parse(text).unwrap()
+    }
+
+    fn policies(reveal: Permission, store_secret: Permission, rules: &[(&str, SecretRule)]) -> Policies {
+        let secrets = rules.iter().map(|(text, rule)| (name(text), rule.clone())).collect();
+        Policies { policy: Policy { reveal, store_secret, ..Policy::default() }, secrets }
+    }
+
+    #[test]
+    fn a_hidden_secret_takes_the_safe_doors_and_others_only_where_they_are_listed() {
+        let shown = SecretRule { reveal: Some(Permission::Allow), ..SecretRule::default() };
+        let deny = policies(Permission::Deny, Permission::Allow, &[("shown", shown)]);
+        let open = |door, secret: &str, listed| deny.allows(door, &name(secret), listed).is_ok();
+        assert!(open(Door::Request, "x", false) && open(Door::Wrap, "x", false));
+        assert!(!open(Door::Resolve, "x", false) && !open(Door::Resolve, "x", true));
+        assert!(!open(Door::Process, "x", false) && open(Door::Process, "x", true));
+        assert!(open(Door::Resolve, "shown", false) && open(Door::Process, "shown", false));
+        let hint = deny.allows(Door::Resolve, &name("x"), false).unwrap_err().to_string();
+        assert!(["http_request", "exec", "wrap", "git-credential"].iter().all(|way| hint.contains(way)), "{hint}");
+        let allow = policies(Permission::Allow, Permission::Allow, &[]);
+        assert!(allow.allows(Door::Resolve, &name("x"), false).is_ok());
+    }
+
+    #[test]
+    fn a_name_of_the_file_is_the_operators_to_store() {
+        let rule = |kind| SecretRule { kind, ..SecretRule::default() };
+        let rules = [("key", rule(Some(SecretKind::Static))), ("login", rule(Some(SecretKind::Login))), ("any", rule(None))];
+        let allow = policies(Permission::Allow, Permission::Allow, &rules);
+        for listed in ["key", "login", "any"] {
+            assert_eq!(allow.may_store(&name(listed), false).unwrap_err().code(), Code::NotAllowed, "{listed}");
+        }
+        assert!(allow.may_store(&name("free"), false).is_ok() && allow.may_store(&name("key"), true).is_ok());
+        assert!(allow.may_store(&name("login"), true).is_err());
+        assert!(allow.may_sign_in(&name("key")).is_err() && allow.may_sign_in(&name("login")).is_ok());
+        let deny = policies(Permission::Allow, Permission::Deny, &[]);
+        assert!(deny.may_store(&name("free"), false).unwrap_err().hint().contains("secrets set free"));
+        assert!(deny.may_store(&name("free"), true).is_ok());
+    }
+}

@@ -159,7 +159,7 @@ async fn keep(
     loop {
         let mut wait = LOOK.1;
         for (file, name) in files.iter_mut() {
-            let done = match broker.current(name).await {
+            let done = match broker.fresh_value(name).await {
                 Ok(Spendable { value, expires }) => {
                     let left = expires.map(|end| end.duration_since(SystemTime::now()).unwrap_or_default());
                     wait = wait.min(left.map_or(LOOK.1, |left| left / 4));

@@ -53,7 +53,7 @@ impl Broker {
     /// # Errors
     /// `unknown_secret`, `sign_in_again`, `unavailable`, what is wrong with the vault.
     pub async fn spendable(&self, name: &SecretName, door: Door<'_>) -> Result<Spendable> {
-        let found = self.current(name).await;
+        let found = self.fresh_value(name).await;
         self.audit.record(Event {
             event: door.event,
             outcome: if found.is_ok() { Outcome::Ok } else { Outcome::Refused },
@@ -70,7 +70,7 @@ impl Broker {
     ///
     /// # Errors
     /// As [`Broker::spendable`].
-    pub async fn current(&self, name: &SecretName) -> Result<Spendable> {
+    pub async fn fresh_value(&self, name: &SecretName) -> Result<Spendable> {
         let record = self.vault.get(name)?.ok_or_else(|| super::secrets::unknown(name))?;
         match record.stored {
             Stored::Static(value) => Ok(Spendable { value, expires: None }),

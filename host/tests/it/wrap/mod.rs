@@ -9,6 +9,7 @@ mod transparent;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::support::broker::{Broker, Launch};
 use crate::support::place;
@@ -22,6 +23,7 @@ const OTHER: &str = "other-canary-77d1";
 struct Wrapped {
     broker: Broker,
     record: PathBuf,
+    _folder: TempDir,
 }
 
 /// Rules for the server that does as it is told.
@@ -39,12 +41,14 @@ async fn launch() -> Launch {
 
 /// With these words before the server's command.
 fn wrapped_with(launch: Launch, words: &[&str]) -> Wrapped {
-    let record = launch.home().join("record");
+    // not in the broker's home: the server has what it was given
+    let folder = TempDir::new().unwrap();
+    let record = folder.path().join("record");
     let launch = words.iter().fold(launch.argument("wrap"), |launch, word| launch.argument(word));
     let server = place::repository("host/tests/servers/downstream.py");
     let command = ["--", "python3", server.to_str().unwrap(), record.to_str().unwrap()];
     let launch = command.iter().fold(launch, |launch, word| launch.argument(word));
-    Wrapped { broker: launch.start(), record }
+    Wrapped { broker: launch.start(), record, _folder: folder }
 }
 
 async fn wrapped() -> Wrapped {

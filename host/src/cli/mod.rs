@@ -81,7 +81,7 @@ pub fn main() -> ExitCode {
         Some(Command::GitCredential { operation }) => return ended(git_credential::run(&arguments.options, operation)),
         Some(Command::Token { name }) => token_command::run(&arguments.options, &name),
         Some(Command::Demo { headless }) => demo::run(headless),
-        Some(Command::Providers(command)) => providers::run(command),
+        Some(Command::Providers(command)) => providers::run(command, &arguments.options),
     };
     ended(done.map(|()| ExitCode::SUCCESS))
 }

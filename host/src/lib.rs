@@ -18,7 +18,8 @@
 //! | [`process`] | starts other programs with secrets |
 //! | [`wrap`] | an MCP server behind the broker: secrets go in on the way down, and are taken out on the way up |
 //! | [`rehearsal`] | a small authorization server on loopback, for `demo` |
-//! | [`audit`], [`telemetry`] | what is written down, on standard error |
+//! | [`audit`] | who asked for what: on standard error, and beside a vault in a file that shows changes |
+//! | [`telemetry`] | what else is written down, on standard error |
 //! | [`descriptor`] | what a component says of itself: the table that the operator reads |
 //! | [`config`], [`secret`], [`error`] | the ground |
 

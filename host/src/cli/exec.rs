@@ -10,7 +10,8 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 
 use super::Options;
-use super::serve::{assemble, runtime};
+use super::failure::told_as;
+use super::session::Session;
 use crate::broker::Broker;
 use crate::broker::doors::exec::Started;
 use crate::broker::doors::{Door, Spendable};
@@ -53,9 +54,7 @@ const LOOK: (Duration, Duration) = (Duration::from_millis(250), Duration::from_s
 
 pub(super) fn run(options: &Options, exec: &Exec) -> Result<ExitCode> {
     let kept = exec.refresh_file.iter().map(|text| pair(text, "--refresh-file PATH=SECRET")).collect::<Result<Vec<_>>>()?;
-    let broker = assemble(options)?;
-    broker.needs_shared_vault()?;
-    let runtime = runtime()?;
+    let (broker, runtime) = Session::open(options, "exec")?.parts();
     let names: Vec<_> = kept.iter().map(|(_, name)| name.clone()).collect();
     let (plan, mut values) = match runtime.block_on(prepare(&broker, "exec", &exec.given, &names, &exec.command))? {
         Ok(prepared) => prepared,
@@ -73,7 +72,8 @@ pub(super) fn run(options: &Options, exec: &Exec) -> Result<ExitCode> {
         Ok(ready) => ready,
         Err(error) => return Ok(cannot_start(&error)),
     };
-    broker.audit().flush();
+    // A renewal that was sent must not be lost with this process.
+    runtime.block_on(broker.close());
     if !exec.mask && files.is_empty() && !ready.needs_a_keeper() {
         return Ok(become_it(ready, runtime));
     }
@@ -90,7 +90,7 @@ pub(super) fn run(options: &Options, exec: &Exec) -> Result<ExitCode> {
         process::supervise(ready, mask, keeping).await
     });
     drop(files);
-    broker.audit().flush();
+    runtime.block_on(broker.close());
     runtime.shutdown_timeout(Duration::from_millis(50));
     Ok(done.map_or_else(|error| cannot_start(&error), ExitCode::from))
 }
@@ -201,8 +201,7 @@ fn become_it(_: Ready, _: tokio::runtime::Runtime) -> ExitCode {
 
 /// As a shell: 127 where there is no such program, 126 where it cannot be started.
 pub(super) fn cannot_start(failed: &CannotStart) -> ExitCode {
-    super::tell(&failed.error);
-    ExitCode::from(failed.exit)
+    told_as(&failed.error, failed.exit)
 }
 
 fn variable(text: &str, form: &str) -> Result<(String, SecretName)> {

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use clap::ValueEnum;
 
 use super::Options;
-use super::serve::{assemble, runtime};
+use super::session::Session;
 use crate::broker::doors::git::Site;
 use crate::error::Result;
 
@@ -34,9 +34,7 @@ pub(super) fn run(options: &Options, operation: Operation) -> Result<ExitCode> {
     if operation == Operation::Store || asked.host.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
-    let broker = assemble(options)?;
-    broker.needs_shared_vault()?;
-    let runtime = runtime()?;
+    let (broker, runtime) = Session::open(options, "git-credential")?.parts();
     if operation == Operation::Erase {
         if let Ok(Some(credential)) = runtime.block_on(broker.git_login(&site)) {
             eprintln!("{} refused the login \"{}\". The broker keeps it.", asked.host, credential.secret);
@@ -48,7 +46,7 @@ pub(super) fn run(options: &Options, operation: Operation) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let found = runtime.block_on(broker.git_credential(&site));
-    broker.audit().flush();
+    runtime.block_on(broker.close());
     let mut answer = String::new();
     match found {
         Ok(None) => Ok(ExitCode::SUCCESS),

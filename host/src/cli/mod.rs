@@ -1,10 +1,19 @@
 //! The face to people: one file a command. Decides nothing; what it does, the broker does.
 
+mod audit;
+mod completions;
 mod demo;
+mod doctor;
 mod exec;
+mod failure;
 mod git_credential;
+mod login;
+mod output;
 mod providers;
+mod secrets;
 mod serve;
+mod session;
+mod terminal;
 mod token_command;
 mod wrap;
 
@@ -13,7 +22,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::{Code, Error, Result};
+use crate::config::{self, Browser, Config};
+use crate::error::Result;
 
 /// Signs people in with OAuth providers for AI agents and hands the agents short-lived references: an MCP server over
 /// standard input and output.
@@ -48,6 +58,11 @@ enum Command {
         #[arg(long)]
         headless: bool,
     },
+    /// Signs you in with a provider, and keeps the login in the vault for all agents.
+    Login(login::Login),
+    /// Looks at what is stored, stores values, forgets.
+    #[command(subcommand)]
+    Secrets(secrets::Command),
     /// Runs a program with credentials in its environment or in a private file.
     Exec(exec::Exec),
     /// Stands before an MCP server: puts secrets into the tool arguments that the operator listed, and takes them out of
@@ -67,63 +82,64 @@ enum Command {
     /// Looks at provider components.
     #[command(subcommand)]
     Providers(providers::Command),
+    /// Shows and proves the audit trail that is kept beside the vault.
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Looks whether everything is as it should be, and says what to do.
+    Doctor {
+        /// As JSON, for programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Prints what a shell needs to complete commands and options.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+impl Options {
+    /// The operator's file, narrowed by what the command line says.
+    fn load(&self) -> Result<Config> {
+        let mut config = config::load(self.config.as_deref())?;
+        if self.no_browser {
+            config.browser = Browser::None;
+        }
+        Ok(config)
+    }
 }
 
 /// Reads the command line and does what it says.
 #[must_use]
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return failure::misread(&error),
+    };
     crate::telemetry::init();
+    let options = &arguments.options;
     let done = match arguments.command {
-        None => serve::run(&arguments.options),
-        Some(Command::Exec(exec)) => return ended(exec::run(&arguments.options, &exec)),
-        Some(Command::Wrap(wrap)) => return ended(wrap::run(&arguments.options, &wrap)),
-        Some(Command::GitCredential { operation }) => return ended(git_credential::run(&arguments.options, operation)),
-        Some(Command::Token { name }) => token_command::run(&arguments.options, &name),
+        None => serve::run(options),
+        Some(Command::Exec(exec)) => return ended(exec::run(options, &exec)),
+        Some(Command::Wrap(wrap)) => return ended(wrap::run(options, &wrap)),
+        Some(Command::GitCredential { operation }) => return ended(git_credential::run(options, operation)),
+        Some(Command::Token { name }) => token_command::run(options, &name),
         Some(Command::Demo { headless }) => demo::run(headless),
-        Some(Command::Providers(command)) => providers::run(command, &arguments.options),
+        Some(Command::Login(login)) => login::run(login, options),
+        Some(Command::Secrets(command)) => secrets::run(command, options),
+        Some(Command::Providers(command)) => providers::run(command, options),
+        Some(Command::Audit(command)) => audit::run(command, options),
+        Some(Command::Doctor { json }) => doctor::run(options, json),
+        Some(Command::Completions { shell }) => {
+            completions::run(shell);
+            Ok(())
+        }
     };
     ended(done.map(|()| ExitCode::SUCCESS))
 }
 
 /// The exit code; an error is told first.
 fn ended(done: Result<ExitCode>) -> ExitCode {
-    done.unwrap_or_else(|error| {
-        tell(&error);
-        ExitCode::from(exit_code(&error))
-    })
-}
-
-fn tell(error: &Error) {
-    eprintln!("Error: {}", error.message());
-    if !error.hint().is_empty() {
-        eprintln!("Hint: {}", error.hint());
-    }
-}
-
-/// Exit codes by kind: 2 for what was typed or configured, 3 for what the operator does not allow, 4 for a login that
-/// is needed or failed, 5 for a provider or component at fault, 6 for a vault that cannot be used as it is, 1 for the
-/// rest.
-fn exit_code(error: &Error) -> u8 {
-    match error.code() {
-        Code::InvalidArgument
-        | Code::InvalidTtl
-        | Code::InvalidConfiguration
-        | Code::UnknownProvider
-        | Code::UnknownSecret
-        | Code::NotConfigured => 2,
-        Code::NotAllowed | Code::Conflict | Code::Unsupported => 3,
-        Code::Denied | Code::Expired | Code::SignInAgain | Code::Cancelled => 4,
-        Code::Unavailable | Code::ProviderError | Code::ComponentFault | Code::ComponentRejected => 5,
-        Code::VaultLocked
-        | Code::VaultMissing
-        | Code::WrongKey
-        | Code::VaultTampered
-        | Code::VaultDamaged
-        | Code::VaultBusy
-        | Code::VaultUnwritable
-        | Code::VaultNewer
-        | Code::KeychainUnavailable => 6,
-        _ => 1,
-    }
+    crate::telemetry::flush();
+    done.unwrap_or_else(|error| failure::told(&error))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Options;
 use super::exec::{Given, cannot_start, prepare};
-use super::serve::{assemble, runtime};
+use super::session::Session;
 use crate::broker::doors::exec::Started;
 use crate::error::Result;
 use crate::process;
@@ -29,9 +29,7 @@ pub(super) struct Wrap {
 }
 
 pub(super) fn run(options: &Options, arguments: &Wrap) -> Result<ExitCode> {
-    let broker = assemble(options)?;
-    broker.needs_shared_vault()?;
-    let runtime = runtime()?;
+    let (broker, runtime) = Session::open(options, "wrap")?.parts();
     let (plan, _) = match runtime.block_on(prepare(&broker, "wrap", &arguments.given, &[], &arguments.command))? {
         Ok(prepared) => prepared,
         Err(error) => return Ok(cannot_start(&error)),
@@ -47,8 +45,7 @@ pub(super) fn run(options: &Options, arguments: &Wrap) -> Result<ExitCode> {
     };
     let wrapping = Wrapping { broker: broker.clone(), name, places, learn: arguments.learn };
     let done = runtime.block_on(wrap(wrapping, ready, std::io::stdin(), std::io::stdout()));
-    broker.audit().flush();
-    crate::telemetry::flush();
+    runtime.block_on(broker.close());
     runtime.shutdown_timeout(Duration::from_millis(50));
     Ok(done.map_or_else(|error| cannot_start(&error), ExitCode::from))
 }

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use url::Url;
 
 pub use doors::Doors;
-pub use load::{ENV_FILE, default_file, load};
+pub use load::{ENV_FILE, default_file, file, load, others_can_read};
 pub use secrets::{Permission, SecretRule};
 pub use suggest::suggest;
 

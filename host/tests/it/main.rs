@@ -25,6 +25,7 @@ mod azure;
 mod bad_input;
 mod browser_login;
 mod canaries;
+mod cli;
 mod clients;
 mod drop_ins;
 mod exec;

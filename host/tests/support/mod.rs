@@ -9,6 +9,7 @@
 //! | [`lookalike`] | TLS servers that answer as github.com and others do, quirks and faults included |
 //! | [`visit`] | a whole login in one step |
 //! | [`clients`] | the official SDKs as independent MCP clients |
+//! | [`command`] | one command of the binary, with or without a terminal |
 //! | [`guest`] | components written as text, to do what no toolchain would let them do |
 //! | [`server`] | one answer on loopback, counted |
 //! | [`git_server`] | real `git http-backend` over TLS, behind a token |
@@ -21,6 +22,7 @@ pub mod broker;
 pub mod browser;
 pub mod canary;
 pub mod clients;
+pub mod command;
 pub mod git_server;
 pub mod guest;
 pub mod http;

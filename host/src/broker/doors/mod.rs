@@ -94,21 +94,6 @@ impl Broker {
         });
     }
 
-    /// Whether the vault is one that other processes share. In memory there is nothing for a command to find.
-    ///
-    /// # Errors
-    /// `vault_missing`.
-    pub fn needs_shared_vault(&self) -> Result<()> {
-        if self.vault.file().is_some() {
-            return Ok(());
-        }
-        Err(Error::new(
-            Code::VaultMissing,
-            "There is no vault, so this command has no secrets to use: those in the memory of another process are not to be had.",
-            "Make one with `mcp-credentials-broker vault init`; from then on all brokers and commands share it.",
-        ))
-    }
-
     /// The names of all secrets.
     ///
     /// # Errors

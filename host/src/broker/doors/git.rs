@@ -128,15 +128,13 @@ pub fn choose(
     }
 }
 
-/// The lines that make git ask the broker, one a host.
+/// A host with the line that makes git ask the broker there.
 #[must_use]
-pub fn configuration(program: &Path, hosts: &[String]) -> Vec<String> {
+pub fn configuration(program: &Path, host: String) -> (String, String) {
     // git has a shell run a helper that begins with an exclamation mark.
     let quoted = program.display().to_string().replace('\'', "'\\''");
-    hosts
-        .iter()
-        .map(|host| format!("git config --global credential.https://{host}.helper \"!'{quoted}' git-credential\""))
-        .collect()
+    let line = format!("git config --global credential.https://{host}.helper \"!'{quoted}' git-credential\"");
+    (host, line)
 }
 
 /// Lower case, and without the port that everybody means.
@@ -244,7 +242,7 @@ mod tests {
 
     #[test]
     fn the_line_for_git_names_host_and_program() {
-        let lines = configuration(Path::new("/opt/my tools/b"), &["github.com".to_owned()]);
-        assert_eq!(lines, ["git config --global credential.https://github.com.helper \"!'/opt/my tools/b' git-credential\""]);
+        let (_, line) = configuration(Path::new("/opt/my tools/b"), "github.com".to_owned());
+        assert_eq!(line, "git config --global credential.https://github.com.helper \"!'/opt/my tools/b' git-credential\"");
     }
 }

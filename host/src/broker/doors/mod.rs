@@ -175,15 +175,15 @@ impl Broker {
         git::choose(&self.doors.doors.git, &logins, site, &self.doors.loopback)
     }
 
-    /// The `git config` lines for every host of the operator's file, and every one that the provider of a login declares.
+    /// Each host with the `git config` line for it: every host of the operator's file, and every one that the provider of a login declares.
     /// `program` is this program's own file.
     ///
     /// # Errors
     /// What is wrong with the vault.
-    pub async fn git_configuration(&self, program: &Path) -> Result<Vec<String>> {
+    pub async fn git_configuration(&self, program: &Path) -> Result<Vec<(String, String)>> {
         let declared = self.git_logins().await?.into_iter().flat_map(|login| login.hosts).map(|declared| declared.host);
         let hosts: BTreeSet<_> = declared.chain(self.doors.doors.git.keys().cloned()).collect();
-        Ok(git::configuration(program, &hosts.into_iter().collect::<Vec<_>>()))
+        Ok(hosts.into_iter().map(|host| git::configuration(program, host)).collect())
     }
 
     /// Whether `token-command` may print a secret.

@@ -40,5 +40,6 @@ mod okta;
 mod protocol;
 mod protocol_edges;
 mod refresh;
+mod renewal;
 mod sandbox;
 mod wrap;

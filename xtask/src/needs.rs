@@ -75,7 +75,7 @@ fn is_there(need: &Need) -> bool {
 }
 
 /// `npm ci` of a folder of `host/tests`, into a folder of the same name in `target/`.
-fn packages_of_node(name: &str) -> Result<()> {
+pub(crate) fn packages_of_node(name: &str) -> Result<()> {
     let from = paths::root().join("host/tests").join(name);
     let to = paths::target().join(name);
     once(&from.join("package-lock.json"), &to, || {

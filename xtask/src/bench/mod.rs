@@ -9,7 +9,9 @@
 mod contestants;
 mod driver;
 mod figures;
+mod pairs;
 mod report;
+mod wrap;
 
 use anyhow::{Context as _, Result};
 
@@ -38,7 +40,9 @@ pub(crate) fn run() -> Result<()> {
             figures[which].rounds.push(measured);
         }
     }
-    report::write(&figures)
+    println!("wrap");
+    let pairs = wrap::measure(&contestants[0])?;
+    report::write(&figures, &pairs)
 }
 
 fn measure(contestant: &Contestant) -> Result<Round> {

@@ -7,12 +7,13 @@ use serde_json::{Map, Value, json};
 
 use super::contestants::folder;
 use super::figures::{Figures, Row, rows};
+use super::pairs::{self, Pair};
 use super::{CALLS, ROUNDS, STARTS};
 use crate::{paths, run};
 
-pub(super) fn write(figures: &[Figures]) -> Result<()> {
+pub(super) fn write(figures: &[Figures], pairs: &[Pair]) -> Result<()> {
     let (rows, machine) = (rows(figures), machine());
-    let table = table(&rows);
+    let table = format!("{}\n{}", table(&rows), pairs::table(pairs));
     println!("\n{table}");
     let document = paths::root().join("docs").join("benchmarks.md");
     std::fs::create_dir_all(paths::root().join("docs"))?;
@@ -21,6 +22,7 @@ pub(super) fn write(figures: &[Figures]) -> Result<()> {
     let machine: Map<String, Value> = machine.into_iter().map(|(what, value)| (what.to_owned(), value.into())).collect();
     let everything = json!({
         "machine": machine, "table": rows.iter().map(Row::json).collect::<Vec<_>>(), "contestants": measured,
+        "pairs": pairs.iter().map(Pair::json).collect::<Vec<_>>(),
     });
     let raw = folder().join("results.json");
     std::fs::write(&raw, format!("{everything:#}\n")).with_context(|| format!("{} cannot be written", raw.display()))?;
@@ -50,7 +52,7 @@ fn table(rows: &[Row]) -> String {
 }
 
 /// Three digits say all that a median knows.
-fn told(value: f64) -> String {
+pub(super) fn told(value: f64) -> String {
     match value {
         large if large >= 100.0 => format!("{large:.0}"),
         middle if middle >= 10.0 => format!("{middle:.1}"),
@@ -69,7 +71,8 @@ fn page(table: &str, machine: &[(&str, String)]) -> String {
            `node` directly; through `npx` it takes longer.\n\
          - *Resident memory*: `VmRSS` right after that answer.\n\
          - *`get_secret`*: from before the request is written until the answer is read; every answer is checked. Standard\n  \
-           error, where the broker writes its audit trail, is read all the while.\n\n\
+           error, where the broker writes its audit trail, is read all the while.\n\
+         - *With the broker*: the same calls to the same kind of process, in turn with those without it.\n\n\
          The machine of these figures:\n\n"
     );
     for (what, value) in machine {

@@ -17,6 +17,7 @@ pub mod overview;
 pub mod references;
 pub mod renewal;
 mod replacing;
+mod reserved;
 pub mod resolution;
 pub mod secrets;
 pub mod spending;
@@ -25,7 +26,7 @@ pub mod ttl;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use crate::audit::Audit;
+use crate::audit::{Audit, Event, Outcome};
 use crate::callback::Listener;
 use crate::config::{Browser, Config};
 use crate::descriptor::settings::Settings;
@@ -50,6 +51,7 @@ pub struct Broker {
     flows: flows::Flows,
     keys: id_token::KeyStore,
     doors: doors::Kept,
+    reserved: reserved::Reserved,
     policies: spending::policy::Policies,
     renewals: renewal::Renewals,
     /// For tasks that outlive the call that started them.
@@ -83,6 +85,7 @@ impl Broker {
             flows: flows::Flows::default(),
             keys: id_token::KeyStore::default(),
             doors: doors::Kept::new(config),
+            reserved: reserved::Reserved::new(config),
             policies: spending::policy::Policies::new(config),
             renewals: renewal::Renewals::default(),
             me: Weak::clone(me),
@@ -93,6 +96,29 @@ impl Broker {
     #[must_use]
     pub const fn audit(&self) -> &Audit {
         &self.audit
+    }
+
+    /// From now on it is the operator who asks, not an agent: names that settings come from are open.
+    pub fn act_for_operator(&self) {
+        self.reserved.open();
+    }
+
+    /// Sees to it that the vault's key is at hand, where it may take long: a keychain or a command may ask the person.
+    /// `event` is what is to be done with it, for the audit trail.
+    ///
+    /// # Errors
+    /// `vault_locked`, or what is wrong with the vault.
+    pub async fn ready(&self, event: &str) -> Result<()> {
+        if self.vault.is_ready() {
+            return Ok(());
+        }
+        let vault = Arc::clone(&self.vault);
+        let ready = tokio::task::spawn_blocking(move || vault.ready()).await;
+        let ready = ready.map_err(|_| Error::new(Code::Internal, "The vault could not be opened.", "Try again."))?;
+        if let Err(error) = &ready {
+            self.audit.record(Event { event, outcome: Outcome::Refused, code: Some(error.code()), ..Event::default() });
+        }
+        ready
     }
 
     /// What the operator's file says of secrets.
@@ -124,8 +150,8 @@ impl Broker {
 
     /// Reads a provider's settings where files and commands may block.
     async fn settings(&self, provider: &Arc<Provider>) -> Result<Settings> {
-        let provider = Arc::clone(provider);
-        tokio::task::spawn_blocking(move || provider.read_settings())
+        let (provider, vault) = (Arc::clone(provider), Arc::clone(&self.vault));
+        tokio::task::spawn_blocking(move || provider.read_settings(&|name| reserved::setting(&*vault, name)))
             .await
             .map_err(|_| Error::new(Code::Internal, "The settings could not be read.", "Try again."))?
     }

@@ -80,6 +80,7 @@ impl Broker {
                 format!("Use at most {MAX_TAGS} tags with 1 to {MAX_TAG} characters."),
             ));
         }
+        self.reserved.check(&name)?;
         // a person who signs in for this name must not do so for nothing
         self.flows.check_free(&name)?;
         self.vault.put(&name, Stored::Static(value), tags, &mut |old| match old.map(|record| &record.stored) {
@@ -99,6 +100,7 @@ impl Broker {
     /// `unknown_secret`.
     pub fn delete_secret(&self, name: &str) -> Result<SecretName> {
         let deleted = SecretName::parse(name)
+            .and_then(|name| self.reserved.check(&name).map(|()| name))
             .and_then(|name| self.vault.delete(&name)?.map(|_| name.clone()).ok_or_else(|| unknown(&name)));
         self.record_simple("delete_secret", name, &deleted);
         deleted
@@ -142,6 +144,7 @@ impl Broker {
 
     async fn issue_reference(&self, name: &str, purpose: &str, ttl_seconds: Option<&Value>) -> Result<Issued> {
         let name = SecretName::parse(name)?;
+        self.reserved.check(&name)?;
         let purpose = purpose.trim();
         if purpose.is_empty() || purpose.chars().count() > MAX_PURPOSE {
             return Err(Error::new(

@@ -15,6 +15,7 @@ mod serve;
 mod session;
 mod terminal;
 mod token_command;
+mod vault;
 mod wrap;
 
 use std::path::PathBuf;
@@ -42,6 +43,9 @@ struct Options {
     /// The operator's file. Default: $MCP_CREDENTIALS_BROKER_CONFIG, else broker.toml in the configuration folder.
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
+    /// The vault's file. Default: [vault] path of the operator's file, else vault.db in the data folder if there is one.
+    #[arg(long, value_name = "FILE", global = true)]
+    vault: Option<PathBuf>,
     /// A folder of provider components; may be given more than once. Naming it approves what lies in it.
     #[arg(long, value_name = "DIR", global = true)]
     plugins: Vec<PathBuf>,
@@ -82,6 +86,9 @@ enum Command {
     /// Looks at provider components.
     #[command(subcommand)]
     Providers(providers::Command),
+    /// Keeps logins and secrets in an encrypted file instead of in memory.
+    #[command(subcommand)]
+    Vault(vault::Command),
     /// Shows and proves the audit trail that is kept beside the vault.
     #[command(subcommand)]
     Audit(audit::Command),
@@ -102,6 +109,9 @@ impl Options {
     /// The operator's file, narrowed by what the command line says.
     fn load(&self) -> Result<Config> {
         let mut config = config::load(self.config.as_deref())?;
+        if let Some(file) = &self.vault {
+            config.vault.path = Some(file.clone());
+        }
         if self.no_browser {
             config.browser = Browser::None;
         }
@@ -128,6 +138,7 @@ pub fn main() -> ExitCode {
         Some(Command::Login(login)) => login::run(login, options),
         Some(Command::Secrets(command)) => secrets::run(command, options),
         Some(Command::Providers(command)) => providers::run(command, options),
+        Some(Command::Vault(command)) => vault::run(options, command),
         Some(Command::Audit(command)) => audit::run(command, options),
         Some(Command::Doctor { json }) => doctor::run(options, json),
         Some(Command::Completions { shell }) => {

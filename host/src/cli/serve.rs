@@ -15,7 +15,7 @@ use crate::mcp;
 use crate::providers::Providers;
 use crate::providers::lock::Approvals;
 use crate::secret::Secret;
-use crate::vault::{Memory, Vault};
+use crate::vault::Vault;
 
 /// Told to a person who typed the name to see what happens.
 const GREETING: &str = "\
@@ -46,8 +46,8 @@ pub(super) fn assemble(options: &Options) -> Result<Arc<Broker>> {
 }
 
 /// Where secrets rest.
-pub(super) fn vault(_: &Config) -> Result<Arc<dyn Vault>> {
-    Ok(Arc::new(Memory::default()))
+pub(super) fn vault(config: &Config) -> Result<Arc<dyn Vault>> {
+    crate::vault::open(&config.vault)
 }
 
 /// A broker from the operator's file, the environment and the command line. What it does is kept beside a vault on disk,

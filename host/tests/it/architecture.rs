@@ -61,7 +61,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("sandbox", &["descriptor", "egress", "error", "secret"]),
     ("rehearsal", &["error", "secret"]),
     ("callback", &["error", "secret"]),
-    ("vault", &["descriptor", "error", "secret"]),
+    // the operator's file says where it is and what opens it
+    ("vault", &["config", "descriptor", "error", "secret"]),
     ("egress", &["config", "error"]),
     ("browser", &["error"]),
     // its lines are proven by a key that a vault keeps, and its end is remembered there
@@ -91,6 +92,11 @@ const OWNED: &[(&str, &[&str])] = &[
     // config runs the operator's own commands; process starts programs with secrets
     ("std::process::Command", &["config", "process"]),
     ("tokio::process", &["process"]),
+    ("keyring_core", &["vault"]),
+    ("linux_keyutils", &["vault"]),
+    ("chacha20poly1305", &["vault"]),
+    ("age", &["vault"]),
+    ("rpassword", &["cli"]),
     ("clap", &["cli"]),
     ("set_var", &[]),
 ];

@@ -216,7 +216,20 @@ fn a_callback_is_a_loopback_url_that_can_be_listened_on() {
 }
 
 #[test]
-fn a_secret_of_the_vault_is_refused_since_there_is_none() {
-    let text = refused(2, "[providers.github]\nclient_secret = { secret = \"x\" }");
-    assert!(text.contains("[providers.github] client_secret secret needs a vault"), "{text}");
+fn a_setting_may_come_from_the_vault_by_a_secrets_name() {
+    let config = read("[providers.github]\nclient_secret = { secret = \"github-client\" }").unwrap();
+    let expected = Source::Elsewhere(Elsewhere::Secret("github-client".to_owned()));
+    assert_eq!(config.providers["github"].settings["client_secret"], expected);
+    let text = refused(2, &format!("[providers.github]\nclient_secret = {{ secret = \"no name: {CANARY}\" }}"));
+    assert!(text.contains("client_secret secret must be the name of a secret in the vault"), "{text}");
+}
+
+#[test]
+fn a_vault_has_a_place_and_one_way_to_its_key() {
+    let vault = read("[vault]\npath = \"v/vault.db\"\nkey_command = [\"pass\", \"show\", \"vault\"]").unwrap().vault;
+    assert!(vault.path.is_some_and(|path| path.ends_with("v/vault.db")));
+    assert_eq!(vault.key_command.unwrap(), ["pass", "show", "vault"]);
+    let text = refused(2, "[vault]\nkey_file = \"k\"\nkey_command = [\"c\"]");
+    assert!(text.contains("[vault] key_file is one way to the key, and key_command another"), "{text}");
+    refused(2, "[vault]\nkey_command = \"pass show vault\"");
 }

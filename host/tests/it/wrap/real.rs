@@ -27,7 +27,8 @@ async fn server_everything_works_behind_the_broker_with_every_sdk() {
         let rules = "[wrap.everything]\nallow = [{ tool = \"echo\", argument = \"/message\", secret = \"github-token\" }]";
         let launch = launch().await.toml(rules);
         let words = ["--name", "everything", "--env", "THE_TOKEN=other", "--", "node", &script("server-everything")];
-        let mut client = Client::start(sdk, &behind(launch, &words)).await;
+        let launch = behind(launch, &words);
+        let mut client = Client::start(sdk, &launch).await;
         let tools = client.hello["tools"].as_array().unwrap();
         assert!(tools.len() > 5 && tools.iter().any(|tool| tool["name"] == "echo"), "{sdk:?}: {}", client.hello);
         assert_eq!(text(&client.raw("echo", json!({ "message": "hello" })).await), "Echo: hello");
@@ -52,7 +53,8 @@ async fn a_prompt_injection_cannot_have_server_filesystem_write_a_secret_down() 
     std::fs::create_dir(&folder).unwrap();
     let folder = folder.canonicalize().unwrap();
     let words = ["--name", "files", "--", "node", &script("server-filesystem"), folder.to_str().unwrap()];
-    let mut client = Client::start(Sdk::TypeScript, &behind(launch, &words)).await;
+    let launch = behind(launch, &words);
+    let mut client = Client::start(Sdk::TypeScript, &launch).await;
     let path = |name: &str| folder.join(name).display().to_string();
     client.raw("write_file", json!({ "path": path("a.txt"), "content": "plain\n\u{e4}" })).await;
     assert_eq!(std::fs::read_to_string(folder.join("a.txt")).unwrap(), "plain\n\u{e4}");
@@ -75,7 +77,8 @@ async fn a_python_server_works_behind_the_broker() {
     for sdk in [Sdk::Python, Sdk::PythonModern, Sdk::TypeScript] {
         let launch = launch().await;
         let words = ["--name", "time", "--", &python, "-m", "mcp_server_time", "--local-timezone", "UTC"];
-        let mut client = Client::start(sdk, &behind(launch, &words)).await;
+        let launch = behind(launch, &words);
+        let mut client = Client::start(sdk, &launch).await;
         let now = client.raw("get_current_time", json!({ "timezone": "Europe/Warsaw" })).await;
         assert!(text(&now).contains("Europe/Warsaw"), "{sdk:?}: {now}");
         let refused = client.raw("get_current_time", json!({ "timezone": "secret:github-token" })).await;

@@ -7,10 +7,11 @@ use serde_json::{Map, Value, json};
 
 use super::Options;
 use super::output::{print, print_json, say, table};
-use super::serve;
+
 use super::session::no_vault;
 use crate::audit::{self, Report, Wanted};
 use crate::error::{Code, Error, Result};
+use crate::vault;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -35,7 +36,7 @@ pub(super) enum Command {
 }
 
 pub(super) fn run(command: Command, options: &Options) -> Result<()> {
-    let vault = serve::vault(&options.load()?)?;
+    let vault = vault::open(&options.load()?.vault)?;
     let file = vault.file().ok_or_else(no_vault)?;
     match command {
         Command::Show { secret, since, json } => {

@@ -138,7 +138,7 @@ pub fn main() -> ExitCode {
         Some(Command::Login(login)) => login::run(login, options),
         Some(Command::Secrets(command)) => secrets::run(command, options),
         Some(Command::Providers(command)) => providers::run(command, options),
-        Some(Command::Vault(command)) => vault::run(options, command),
+        Some(Command::Vault(command)) => vault::run(command, options),
         Some(Command::Audit(command)) => audit::run(command, options),
         Some(Command::Doctor { json }) => doctor::run(options, json),
         Some(Command::Completions { shell }) => {

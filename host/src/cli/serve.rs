@@ -15,7 +15,7 @@ use crate::mcp;
 use crate::providers::Providers;
 use crate::providers::lock::Approvals;
 use crate::secret::Secret;
-use crate::vault::Vault;
+use crate::vault::{self, Vault};
 
 /// Told to a person who typed the name to see what happens.
 const GREETING: &str = "\
@@ -45,18 +45,13 @@ pub(super) fn assemble(options: &Options) -> Result<Arc<Broker>> {
     build(options, Audit::stderr()).map(|(broker, _)| broker)
 }
 
-/// Where secrets rest.
-pub(super) fn vault(config: &Config) -> Result<Arc<dyn Vault>> {
-    crate::vault::open(&config.vault)
-}
-
 /// A broker from the operator's file, the environment and the command line. What it does is kept beside a vault on disk,
 /// whatever else `audit` does with it.
 pub(super) fn build(options: &Options, audit: Audit) -> Result<(Arc<Broker>, Arc<dyn Vault>)> {
     let config = options.load()?;
     let providers = providers(&config, &options.plugins)?;
     let jwt_secret = jwt_secret(std::env::var("JWT_SECRET"))?;
-    let vault = vault(&config)?;
+    let vault = vault::open(&config.vault)?;
     let audit = match vault.file() {
         Some(file) => audit.kept(Trail::beside(file, Arc::clone(&vault))),
         None => audit,

@@ -30,6 +30,7 @@ impl Session {
         if vault.file().is_none() {
             return Err(no_vault());
         }
+        broker.act_for_operator();
         // Before anybody types a value or signs in for nothing.
         vault.ready()?;
         Ok(Self { broker, runtime: runtime()? })

@@ -4,12 +4,13 @@
 //! processes can read.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
 use super::Options;
-use super::output::print;
+use super::output::{print, print_json, say, time};
+use super::terminal::hidden_line;
 use crate::config::{self, Config};
 use crate::error::{Code, Error, Result};
 use crate::secret::Secret;
@@ -73,7 +74,7 @@ pub(super) struct KeyChoice {
     key_file: Option<PathBuf>,
 }
 
-pub(super) fn run(options: &Options, command: Command) -> Result<()> {
+pub(super) fn run(command: Command, options: &Options) -> Result<()> {
     let config = options.load()?;
     match command {
         Command::Init(choice) => init(&config, &choice),
@@ -83,7 +84,7 @@ pub(super) fn run(options: &Options, command: Command) -> Result<()> {
         Command::Lock => {
             let vault = Sqlite::find(&config.vault)?;
             vault.seal_off()?;
-            print("The vault is locked. Brokers that run forget its key with their next call.\n");
+            say("The vault is locked. Brokers that run forget its key with their next call.");
             Ok(())
         }
         Command::Export { file, recipient } => export(&config, &file, recipient),
@@ -129,7 +130,7 @@ fn status(config: &Config, json: bool) -> Result<()> {
             "code": status.secrets.as_ref().err().map(|error| error.code().as_str()),
             "until": until,
         });
-        print(&format!("{document:#}\n"));
+        print_json(&document);
         return Ok(());
     }
     let state = match (&status.secrets, until) {
@@ -164,15 +165,15 @@ fn rekey(config: &Config, choice: &KeyChoice) -> Result<()> {
         NewKey::Passphrase(_) if config.vault.key_command.is_none() => " It is locked now.",
         _ => "",
     };
-    print(&format!("The vault has a new key, and everything in it is sealed with it.{then}\n"));
+    say(&format!("The vault has a new key, and everything in it is sealed with it.{then}"));
     Ok(())
 }
 
 fn unlock(config: &Config, lasts: Duration) -> Result<()> {
     let vault = Sqlite::find(&config.vault)?;
     vault.check_lockable()?;
-    let until = vault.unlock(&ask("Passphrase of the vault: ")?, lasts)?;
-    print(&format!("The vault is unlocked until {}. Brokers that run see it at once.\n", told(until)));
+    let until = vault.unlock(&hidden_line("Passphrase of the vault: ")?, lasts)?;
+    say(&format!("The vault is unlocked until {}. Brokers that run see it at once.", time(until)));
     Ok(())
 }
 
@@ -185,7 +186,7 @@ fn export(config: &Config, file: &Path, recipients: Vec<String>) -> Result<()> {
     let contents = vault.contents()?;
     let count = contents.len();
     archive::write(file, contents, &readers)?;
-    print(&format!("{count} secrets are in {}.\n", file.display()));
+    say(&format!("{count} secrets are in {}.", file.display()));
     Ok(())
 }
 
@@ -195,14 +196,14 @@ fn import(config: &Config, file: &Path, identity: Option<&Path>, replace: bool) 
         Some(identity) => {
             Opener::Identities(config::source::read(&config::Source::Elsewhere(config::Elsewhere::File(identity.to_owned())))?)
         }
-        None if archive::has_passphrase(file)? => Opener::Passphrase(ask("Passphrase of the file: ")?),
+        None if archive::has_passphrase(file)? => Opener::Passphrase(hidden_line("Passphrase of the file: ")?),
         None => {
             let hint = "Name the file with that identity: --identity FILE.";
             return Err(Error::new(Code::InvalidArgument, "The file is sealed for an age identity.", hint));
         }
     };
     let count = vault.import(archive::read(file, &opener)?, replace)?;
-    print(&format!("{count} secrets are in the vault now.\n"));
+    say(&format!("{count} secrets are in the vault now."));
     Ok(())
 }
 
@@ -211,7 +212,7 @@ fn opened(config: &Config) -> Result<Sqlite> {
     let vault = Sqlite::find(&config.vault)?;
     match vault.ready() {
         Err(error) if matches!(error.code(), Code::VaultLocked | Code::WrongKey) && vault.status()?.key == "passphrase" => {
-            vault.open_by(&ask("Passphrase of the vault: ")?)?;
+            vault.open_by(&hidden_line("Passphrase of the vault: ")?)?;
         }
         done => done?,
     }
@@ -239,27 +240,11 @@ fn passphrase_key(config: &config::Vault) -> Result<NewKey> {
     Ok(NewKey::Passphrase(passphrase))
 }
 
-/// Asks without showing what is typed.
-fn ask(prompt: &str) -> Result<Secret> {
-    let typed = rpassword::prompt_password(prompt).map_err(|error| {
-        Error::new(
-            Code::NotConfigured,
-            format!("There is no terminal to ask for a passphrase on: {error}."),
-            "Run it in a terminal; or let a command print the passphrase: [vault] key_command in broker.toml.",
-        )
-    })?;
-    Ok(Secret::new(typed))
-}
-
 /// A new passphrase is typed twice: a slip would lock everything away.
 fn ask_twice(prompt: &str) -> Result<Secret> {
-    let (first, second) = (ask(prompt)?, ask("Once more: ")?);
+    let (first, second) = (hidden_line(prompt)?, hidden_line("Once more: ")?);
     if first.same(&second) {
         return Ok(first);
     }
     Err(Error::new(Code::InvalidArgument, "The two passphrases differ.", "Try again. Nothing was made or changed."))
-}
-
-fn told(time: SystemTime) -> humantime::Rfc3339Timestamp {
-    humantime::format_rfc3339_seconds(time)
 }

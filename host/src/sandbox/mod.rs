@@ -83,7 +83,9 @@ impl Limits {
         instances: 64,
     };
     /// For `describe`, which has nothing to do but return a text.
-    const DESCRIBE: Self = Self { deadline: Duration::from_secs(15), computing: Duration::from_secs(2), ..Self::STANDARD };
+    /// Whose component it is, and what the operator allows that one, is not known before; hence the instances.
+    const DESCRIBE: Self =
+        Self { deadline: Duration::from_secs(15), computing: Duration::from_secs(2), instances: 1000, ..Self::STANDARD };
 }
 
 /// The largest component, in bytes.

@@ -205,9 +205,10 @@ impl Broker {
         Rules { doors: &self.doors.doors, file_of: &|path: &Path| path.canonicalize().ok() }
     }
 
-    /// Whether `reveal = "deny"` holds for a secret.
+    /// Whether a secret goes nowhere without the operator's line: where `reveal = "deny"` holds for it, and where it is a
+    /// provider's setting, such as a client secret in the vault.
     fn is_hidden(&self, name: &SecretName) -> bool {
-        self.policies.hides(name)
+        self.policies.hides(name) || self.reserved.holds(name)
     }
 
     /// The logins in the vault, each with the hosts that its provider declares for git.

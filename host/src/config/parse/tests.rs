@@ -33,6 +33,7 @@ fn every_key_is_read() {
         r#"
         browser = "none"
         plugins = ["own", "~/plugins"]
+        require_lock = true
         [callback]
         url = "http://127.0.0.1:4000/cb"
         [policy]
@@ -63,6 +64,8 @@ fn every_key_is_read() {
         client_secret = { env = "GITHUB_CLIENT_SECRET" }
         [providers.acme]
         component = "acme.wasm"
+        replaces = ["gcp"]
+        limits = { memory_mib = 128, log_lines = 0 }
         key = { file = "~/key.pem" }
         other = { command = ["pass", "show", "x"] }
         "#,
@@ -100,6 +103,9 @@ fn every_key_is_read() {
     assert_eq!(github.settings["client_secret"], Source::Elsewhere(Elsewhere::Env("GITHUB_CLIENT_SECRET".to_owned())));
     let acme = &config.providers["acme"];
     assert_eq!(acme.component.as_deref(), Some(Path::new("/etc/b/acme.wasm")));
+    assert!(config.require_lock && acme.replaces == ["gcp"]);
+    let limits = Limits { memory_mib: Some(128), log_lines: Some(0), ..Limits::default() };
+    assert_eq!(acme.limits, limits);
     assert_eq!(acme.settings["key"], Source::Elsewhere(Elsewhere::File("/home/u/key.pem".into())));
     let words = ["pass", "show", "x"].map(str::to_owned).to_vec();
     assert_eq!(acme.settings["other"], Source::Elsewhere(Elsewhere::Command(words)));

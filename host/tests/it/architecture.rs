@@ -95,7 +95,10 @@ const OWNED: &[(&str, &[&str])] = &[
     ("keyring_core", &["vault"]),
     ("linux_keyutils", &["vault"]),
     ("chacha20poly1305", &["vault"]),
-    ("age", &["vault"]),
+    // the word itself is in messages, too
+    ("use age", &["vault"]),
+    ("age::x25519", &["vault"]),
+    ("age::scrypt", &["vault"]),
     ("rpassword", &["cli"]),
     ("clap", &["cli"]),
     ("set_var", &[]),

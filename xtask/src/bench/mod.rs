@@ -10,6 +10,7 @@ mod contestants;
 mod driver;
 mod figures;
 mod pairs;
+mod plugins;
 mod report;
 mod wrap;
 
@@ -40,9 +41,11 @@ pub(crate) fn run() -> Result<()> {
             figures[which].rounds.push(measured);
         }
     }
+    println!("plugins");
+    let plugins = plugins::measure(&contestants[0])?;
     println!("wrap");
     let pairs = wrap::measure(&contestants[0])?;
-    report::write(&figures, &pairs)
+    report::write(&figures, &plugins, &pairs)
 }
 
 fn measure(contestant: &Contestant) -> Result<Round> {

@@ -29,7 +29,7 @@ pub(super) struct Contestant {
 impl Contestant {
     /// One that answers to whatever it is asked, in its own way.
     pub(super) const fn new(name: &'static str, program: PathBuf, arguments: Vec<PathBuf>) -> Self {
-        Self { name, program, arguments, has_tools: false }
+        Self { name, program, arguments, cache: None, has_tools: false }
     }
 
     /// The program itself.

@@ -123,3 +123,19 @@ async fn store_changes_nothing_and_a_missing_secret_is_named() {
     let erased = ask(&launch, "erase", "protocol=https\nhost=elsewhere.example\n\n").await;
     assert!(erased.status.success() && erased.stderr.is_empty(), "{erased:?}");
 }
+
+#[tokio::test]
+async fn where_nothing_is_revealed_the_operators_line_opens_one_host_under_its_own_name() {
+    let server = GitServer::start(&["github.com", "gitlab.com"], USER, TOKEN).await;
+    let proxy = format!("http.proxy=http://127.0.0.1:{}", server.proxy().await);
+    let launch = Launch::new().toml("[policy]\nreveal = \"deny\"").vaulted(&[("hub", TOKEN)]).await;
+    let listed = launch.twin().toml("[git]\n\"github.com\" = \"hub\"");
+    let cloned = git(&listed, &server, &["-c", &proxy, "clone", "-q", "https://github.com/repo.git", "one"]).await;
+    assert!(cloned.status.success(), "{}", said(&cloned));
+    for (launch, host) in [(&listed, "gitlab.com"), (&launch, "github.com")] {
+        let before = server.given().len();
+        let refused = git(launch, &server, &["-c", &proxy, "clone", "-q", &format!("https://{host}/repo.git"), "two"]).await;
+        assert!(!refused.status.success());
+        assert_eq!(server.given().len(), before, "{host} was given nothing");
+    }
+}

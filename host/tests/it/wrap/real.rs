@@ -35,7 +35,10 @@ async fn server_everything_works_behind_the_broker_with_every_sdk() {
         let answer = client.raw("echo", json!({ "message": "secret:github-token" })).await;
         assert_eq!(text(&answer), "Echo: [secret:github-token]", "{sdk:?}");
         let refused = client.raw("echo", json!({ "message": "my secret:github-token" })).await;
-        assert!(refused["raised"].as_str().is_some_and(|raised| raised.contains("does not allow the secret")), "{sdk:?}: {refused}");
+        assert!(
+            refused["raised"].as_str().is_some_and(|raised| raised.contains("does not allow the secret")),
+            "{sdk:?}: {refused}"
+        );
         let sum = client.raw("get-sum", json!({ "a": 2, "b": 3 })).await;
         assert!(text(&sum).contains('5'), "{sum}");
         // what it was started with is there, and is not shown

@@ -61,7 +61,7 @@ async fn every_answer_conforms_to_the_schema_that_its_tool_declares() {
     let mut broker = Launch::new().client("GITHUB", "Iv1.x", Some("github-client-secret")).ready().await;
     let listed = broker.request("tools/list", json!({})).await;
     let tools = listed["result"]["tools"].as_array().unwrap().clone();
-    assert_eq!(tools.len(), 12);
+    assert_eq!(tools.len(), 13);
     let flow = broker.begin_login("github", &["repo"], "github-token").await;
     let calls = [
         ("store_secret", json!({ "name": "k", "value": "v" })),
@@ -75,6 +75,7 @@ async fn every_answer_conforms_to_the_schema_that_its_tool_declares() {
         ("list_secrets", json!({})),
         ("list_providers", json!({})),
         ("verify_token", json!({ "token": "none" })),
+        ("revoke_secret", json!({ "name": "k" })),
         ("delete_secret", json!({ "name": "k" })),
         ("delete_secret", json!({})),
     ];

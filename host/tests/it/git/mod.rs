@@ -1,5 +1,7 @@
 //! `git-credential`: real git clones and pushes over TLS, with a token that only the broker has.
 
+mod declared;
+
 use std::process::{Output, Stdio};
 
 use tokio::io::AsyncWriteExt as _;

@@ -18,7 +18,7 @@ struct Need {
     packages: &'static [&'static str],
 }
 
-const NEEDS: [Need; 6] = [
+const NEEDS: [Need; 8] = [
     Need {
         what: "Node.js 20 or newer",
         signs: &[&["node", "-e", "process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)"]],
@@ -41,6 +41,12 @@ const NEEDS: [Need; 6] = [
         packages: &["git"],
     },
     Need { what: "script, which gives a program a terminal", signs: &[&["script", "--version"]], packages: &["bsdutils"] },
+    Need {
+        what: "a Secret Service on a bus of its own: gnome-keyring and dbus-daemon",
+        signs: &[&["sh", "-c", "gnome-keyring-daemon --version && dbus-daemon --version && command -v dbus-send"]],
+        packages: &["gnome-keyring", "dbus-daemon", "dbus-bin"],
+    },
+    Need { what: "keyctl", signs: &[&["keyctl", "--version"]], packages: &["keyutils"] },
 ];
 
 /// Sees to all of it.

@@ -90,7 +90,7 @@ impl Trail {
         let left = queue.unwritten();
         if left > 0 {
             let why = queue.trouble.as_ref().map_or_else(|| "It was not done in time.".to_owned(), ToString::to_string);
-            tracing::warn!("{left} lines of the audit trail are on standard error only. {why}");
+            tracing::warn!("lines of the audit trail that are on standard error only: {left}. {why}");
         }
         left
     }

@@ -42,7 +42,7 @@ pub(super) fn may_replace(name: &SecretName, old: Option<&Record>, new: Newcomer
     };
     let other = |what: String| {
         let hint = format!(
-            "Use another secret_name for it. Only a person can replace the login: mcp-credentials-broker login {} --name {name} --replace.",
+            "Use another secret_name, or delete \"{name}\" first with delete_secret if it is no longer needed. A person can replace it: mcp-credentials-broker login {} --name {name} --replace.",
             grant.provider
         );
         Err(Error::new(Code::Conflict, what, hint))

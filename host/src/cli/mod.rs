@@ -8,6 +8,7 @@ mod exec;
 mod failure;
 mod git_credential;
 mod login;
+mod logout;
 mod output;
 mod providers;
 mod secrets;
@@ -64,6 +65,8 @@ enum Command {
     },
     /// Signs you in with a provider, and keeps the login in the vault for all agents.
     Login(login::Login),
+    /// Ends a login at the provider, where that can be done, and forgets it.
+    Logout(logout::Logout),
     /// Looks at what is stored, stores values, forgets.
     #[command(subcommand)]
     Secrets(secrets::Command),
@@ -136,6 +139,7 @@ pub fn main() -> ExitCode {
         Some(Command::Token { name }) => token_command::run(options, &name),
         Some(Command::Demo { headless }) => demo::run(headless),
         Some(Command::Login(login)) => login::run(login, options),
+        Some(Command::Logout(logout)) => logout::run(&logout, options),
         Some(Command::Secrets(command)) => secrets::run(command, options),
         Some(Command::Providers(command)) => providers::run(command, options),
         Some(Command::Vault(command)) => vault::run(command, options),

@@ -47,4 +47,5 @@ mod refresh;
 mod renewal;
 mod revocation;
 mod sandbox;
+mod vault;
 mod wrap;

@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::audit::sharing;
+use super::cli::with_vault;
 use super::login::{at, issued, signed_in};
 use crate::support::broker::{Broker, Launch};
 use crate::support::idp::Idp;
 use crate::support::lookalike::{Answer, App, Decision, Entra, GitHub, Google, Lookalike, OpenId, Request, Rotation, Site};
+use crate::support::process::signal;
 use crate::support::visit::login;
 
 const DONE: &str = "revoked at the provider";
@@ -309,6 +312,78 @@ async fn what_failed_while_the_provider_was_down_is_done_by_a_later_call() {
     assert!(!revoked.contains(&fresh), "the new login's token is not touched");
     assert_eq!(broker.reveal("team").await, fresh);
     assert_eq!(lookalike.requests(&path).len(), before + 2, "done is done");
+}
+
+#[tokio::test]
+async fn t48_a_process_killed_between_burying_and_revoking_leaves_it_to_the_next_that_starts() {
+    let site = Arc::new(OpenId::new("id.example", None).rotation(Rotation::Keep));
+    let lookalike = Lookalike::of(&site).await;
+    let home = with_vault().await;
+    let toml = sharing(&home);
+    let launch = || {
+        let launch = Launch::new().at(&lookalike).toml(&toml).env("OAUTH2_ISSUER", &site.issuer());
+        launch.client("OAUTH2", site.desk().client_id(), None)
+    };
+    let path = site.path("revoke");
+    for killed_at in ["refresh_token", "access_token"] {
+        let mut broker = launch().ready().await;
+        sign_in(&site, &mut broker).await;
+        let before = lookalike.requests(&path).len();
+        // The answer to this one does not come before the kill.
+        if killed_at == "access_token" {
+            lookalike.once(&path, Answer::text(200, "text/plain", ""));
+        }
+        lookalike.once(&path, Answer::Close.after(Duration::from_secs(60)));
+        broker.begin("revoke_secret", &json!({ "name": "team" })).await;
+        let seen = |count: usize| lookalike.requests(&path).len() >= before + count;
+        while !seen(if killed_at == "access_token" { 2 } else { 1 }) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        signal(broker.id(), "KILL");
+        drop(broker);
+        assert!(site.desk().alive().1 > 0, "{killed_at}: nothing was ended yet");
+
+        // The name was free from the first moment on, and nobody has to call for the rest.
+        let mut next = launch().ready().await;
+        let listed = next.call("list_secrets", json!({})).await.ok();
+        assert_eq!(listed["secrets"], json!([]), "{killed_at}");
+        for _ in 0..1200 {
+            if site.desk().alive() == (0, 0) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(site.desk().alive(), (0, 0), "{killed_at}: standard error says:\n{}", next.stderr());
+        until_nothing_is_left(&mut next).await;
+    }
+}
+
+#[tokio::test]
+async fn a_failed_revocation_outlives_its_process_and_one_of_many_takes_it_up() {
+    let site = Arc::new(OpenId::new("id.example", None).rotation(Rotation::Keep));
+    let lookalike = Lookalike::of(&site).await;
+    let home = with_vault().await;
+    let toml = sharing(&home);
+    let launch = || {
+        let launch = Launch::new().at(&lookalike).toml(&toml).env("OAUTH2_ISSUER", &site.issuer());
+        launch.client("OAUTH2", site.desk().client_id(), None)
+    };
+    let path = site.path("revoke");
+    let mut broker = launch().ready().await;
+    sign_in(&site, &mut broker).await;
+    lookalike.always(&path, Answer::text(503, "text/html", "<h1>Maintenance</h1>"));
+    assert_eq!(results(&revoke(&mut broker, "team").await), (LATER, LATER));
+    broker.finish().await;
+    lookalike.heal();
+    let failed = lookalike.requests(&path).len();
+    tokio::time::sleep(Duration::from_millis(5500)).await;
+    let mut brokers = Vec::new();
+    for _ in 0..4 {
+        brokers.push(launch().ready().await);
+    }
+    until_nothing_is_left(&mut brokers[0]).await;
+    assert_eq!(site.desk().alive(), (0, 0));
+    assert_eq!(lookalike.requests(&path).len(), failed + 2, "each token once, whoever did it");
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@
 //! | [`clients`] | the official SDKs as independent MCP clients |
 //! | [`command`] | one command of the binary, with or without a terminal |
 //! | [`guest`] | components written as text, to do what no toolchain would let them do |
+//! | [`terminal`] | a person who types passphrases |
 //! | [`server`] | one answer on loopback, counted |
 //! | [`git_server`] | real `git http-backend` over TLS, behind a token |
 //! | [`canary`] | finds a secret in bytes, however it is written |
@@ -33,5 +34,6 @@ pub mod lookalike;
 pub mod place;
 pub mod process;
 pub mod server;
+pub mod terminal;
 pub mod vaulted;
 pub mod visit;

@@ -44,8 +44,17 @@ impl Pair {
     }
 }
 
+/// The section: the table, and what it means.
+pub(super) fn section(pairs: &[Pair]) -> String {
+    format!(
+        "## With the broker in between\n\nThe same calls to the same kind of process, with the broker in between and without it, one at a time and in\n\
+         turns. The ratio is the median of the rounds' ratios.\n\n{}",
+        table(pairs)
+    )
+}
+
 /// The table; nothing where nothing was measured.
-pub(super) fn table(pairs: &[Pair]) -> String {
+fn table(pairs: &[Pair]) -> String {
     let mut table =
         String::from("| median, µs | with the broker | without | with ÷ without | goal | |\n|---|--:|--:|--:|---|---|\n");
     for pair in pairs {

@@ -2,6 +2,7 @@
 //! holds no secret.
 
 mod killed;
+mod locked;
 mod tampered;
 mod told;
 

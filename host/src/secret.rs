@@ -29,6 +29,12 @@ impl Secret {
         &self.0
     }
 
+    /// Whether both are the same text.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
+    }
+
     /// How long it is, in bytes.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -18,7 +18,7 @@ struct Need {
     packages: &'static [&'static str],
 }
 
-const NEEDS: [Need; 6] = [
+const NEEDS: [Need; 8] = [
     Need {
         what: "Node.js 20 or newer",
         signs: &[&["node", "-e", "process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)"]],
@@ -36,6 +36,12 @@ const NEEDS: [Need; 6] = [
         packages: &["python3", "python3-venv"],
     },
     Need {
+        what: "git with its server for http",
+        signs: &[&["sh", "-c", "test -x \"$(git --exec-path)/git-http-backend\""]],
+        packages: &["git"],
+    },
+    Need { what: "script, which gives a program a terminal", signs: &[&["script", "--version"]], packages: &["bsdutils"] },
+    Need {
         what: "a Secret Service on a bus of its own: gnome-keyring and dbus-daemon",
         signs: &[&["sh", "-c", "gnome-keyring-daemon --version && dbus-daemon --version && command -v dbus-send"]],
         packages: &["gnome-keyring", "dbus-daemon", "dbus-bin"],
@@ -49,7 +55,9 @@ pub(crate) fn prepare() -> Result<()> {
     NEEDS.iter().try_for_each(see_to)?;
     packages_of_node("idp")?;
     packages_of_node("clients")?;
+    packages_of_node("servers")?;
     packages_of_python("host/tests/clients", "venv")?;
+    packages_of_python("host/tests/servers", "servers-venv")?;
     provider_in_python()
 }
 
@@ -88,7 +96,7 @@ fn is_there(need: &Need) -> bool {
 }
 
 /// `npm ci` of a folder of `host/tests`, into a folder of the same name in `target/`.
-fn packages_of_node(name: &str) -> Result<()> {
+pub(crate) fn packages_of_node(name: &str) -> Result<()> {
     let from = paths::root().join("host/tests").join(name);
     let to = paths::target().join(name);
     once(&[&from.join("package-lock.json")], &to, || {

@@ -7,6 +7,7 @@ mod accounts;
 mod attempt;
 pub mod authorization;
 pub mod device;
+pub mod doors;
 pub mod failure;
 pub mod flows;
 pub mod grant;
@@ -54,6 +55,7 @@ pub struct Broker {
     mint: Mutex<minting::Mint>,
     flows: flows::Flows,
     keys: id_token::KeyStore,
+    doors: doors::Kept,
     reserved: reserved::Reserved,
     policies: spending::policy::Policies,
     renewals: renewal::Renewals,
@@ -88,6 +90,7 @@ impl Broker {
             mint: Mutex::new(minting::Mint::new(jwt_secret)),
             flows: flows::Flows::default(),
             keys: id_token::KeyStore::default(),
+            doors: doors::Kept::new(config),
             reserved: reserved::Reserved::new(config),
             policies: spending::policy::Policies::new(config),
             renewals: renewal::Renewals::default(),

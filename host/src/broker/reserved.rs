@@ -34,6 +34,11 @@ impl Reserved {
         let _ = self.operator.set(());
     }
 
+    /// Whether a provider's setting comes from it, whoever asks.
+    pub(super) fn holds(&self, name: &SecretName) -> bool {
+        self.names.contains(name.as_str())
+    }
+
     /// That an agent may use the name.
     pub(super) fn check(&self, name: &SecretName) -> Result<()> {
         if self.operator.get().is_some() || !self.names.contains(name.as_str()) {

@@ -9,8 +9,13 @@ use crate::error::{Code, Error};
 
 /// Says what went wrong and what to do.
 pub(super) fn told(error: &Error) -> ExitCode {
+    told_as(error, exit_code(error.code()))
+}
+
+/// The same with the code that a shell would end with.
+pub(super) fn told_as(error: &Error, code: u8) -> ExitCode {
     say(error.message(), &for_people(error.hint()));
-    ExitCode::from(exit_code(error.code()))
+    ExitCode::from(code)
 }
 
 /// The broker's hints name tools, since agents read them most; a person has commands.

@@ -4,7 +4,9 @@ mod audit;
 mod completions;
 mod demo;
 mod doctor;
+mod exec;
 mod failure;
+mod git_credential;
 mod login;
 mod logout;
 mod output;
@@ -13,7 +15,9 @@ mod secrets;
 mod serve;
 mod session;
 mod terminal;
+mod token_command;
 mod vault;
+mod wrap;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -66,6 +70,22 @@ enum Command {
     /// Looks at what is stored, stores values, forgets.
     #[command(subcommand)]
     Secrets(secrets::Command),
+    /// Runs a program with credentials in its environment or in a private file.
+    Exec(exec::Exec),
+    /// Stands before an MCP server: puts secrets into the tool arguments that the operator listed, and takes them out of
+    /// what the server says.
+    Wrap(wrap::Wrap),
+    /// A credential helper for git: `git config --global credential.https://github.com.helper …`.
+    GitCredential {
+        /// What git asks for.
+        operation: git_credential::Operation,
+    },
+    /// Prints a fresh token, of a secret that the operator listed for this.
+    #[command(name = "token-command")]
+    Token {
+        /// The secret's name.
+        name: String,
+    },
     /// Looks at provider components.
     #[command(subcommand)]
     Providers(providers::Command),
@@ -113,6 +133,10 @@ pub fn main() -> ExitCode {
     let options = &arguments.options;
     let done = match arguments.command {
         None => serve::run(options),
+        Some(Command::Exec(exec)) => return ended(exec::run(options, &exec)),
+        Some(Command::Wrap(wrap)) => return ended(wrap::run(options, &wrap)),
+        Some(Command::GitCredential { operation }) => return ended(git_credential::run(options, operation)),
+        Some(Command::Token { name }) => token_command::run(options, &name),
         Some(Command::Demo { headless }) => demo::run(headless),
         Some(Command::Login(login)) => login::run(login, options),
         Some(Command::Logout(logout)) => logout::run(&logout, options),
@@ -126,9 +150,11 @@ pub fn main() -> ExitCode {
             Ok(())
         }
     };
+    ended(done.map(|()| ExitCode::SUCCESS))
+}
+
+/// The exit code; an error is told first.
+fn ended(done: Result<ExitCode>) -> ExitCode {
     crate::telemetry::flush();
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failure::told(&error),
-    }
+    done.unwrap_or_else(|error| failure::told(&error))
 }

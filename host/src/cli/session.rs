@@ -36,6 +36,11 @@ impl Session {
         Ok(Self { broker, runtime: runtime()? })
     }
 
+    /// The parts, for a command that ends in another way: it closes the broker itself.
+    pub(super) fn parts(self) -> (Arc<Broker>, Runtime) {
+        (self.broker, self.runtime)
+    }
+
     /// Does what the command says, and writes the trail out whatever came of it.
     pub(super) fn run<T>(self, act: impl AsyncFnOnce(&Arc<Broker>) -> Result<T>) -> Result<T> {
         let done = self.runtime.block_on(async {

@@ -3,6 +3,7 @@
 //! Authority comes from here and from the environment alone. No tool call can widen what this says. An unknown key is
 //! an error with a suggestion, because a misspelt limit that is silently ignored is no limit.
 
+pub mod doors;
 mod load;
 mod parse;
 mod reader;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 
 use url::Url;
 
+pub use doors::Doors;
 pub use load::{ENV_FILE, default_file, file, load, others_can_read};
 pub use secrets::{Permission, SecretRule};
 pub use suggest::suggest;
@@ -43,6 +45,8 @@ pub struct Config {
     pub secrets: BTreeMap<SecretName, SecretRule>,
     /// `[providers.NAME]`.
     pub providers: BTreeMap<String, Provider>,
+    /// `[exec]`, `[wrap]`, `[git]` and `[token_command]`.
+    pub doors: Doors,
 }
 
 /// Whether a login opens the browser.

@@ -1,5 +1,6 @@
 //! From the text of the file to [`Config`]: what each key may hold, and how it is written.
 
+mod doors;
 mod secrets;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ pub(super) fn parse(file: &Path, text: &str, folder: &Path, home: Option<&Path>)
         vault: vault(root.section("vault")?, &paths)?,
         secrets: secrets::secrets(root.section("secrets")?)?,
         providers: providers(root.section("providers")?, &paths)?,
+        doors: doors::read(&mut root, &paths)?,
     };
     root.finish()?;
     Ok(config)

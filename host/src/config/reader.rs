@@ -26,7 +26,7 @@ impl<'a> Document<'a> {
             let at = error.span().map_or(0, |span| span.start);
             self.error(at, &format!("this is not TOML: {}", error.message().replace('\n', ", ")), "Correct the line.")
         })?;
-        Ok(Section { document: self, name: String::new(), table: table.into_inner(), known: Vec::new() })
+        Ok(Section { document: self, name: String::new(), at: 0, table: table.into_inner(), known: Vec::new() })
     }
 
     fn error(self, at: usize, what: &str, hint: &str) -> Error {
@@ -41,6 +41,7 @@ pub(super) struct Section<'a> {
     document: Document<'a>,
     /// As it is called in messages: `[egress]`; empty for the whole file.
     name: String,
+    at: usize,
     table: DeTable<'a>,
     known: Vec<&'static str>,
 }
@@ -58,8 +59,13 @@ impl<'a> Section<'a> {
         let name = format!("[{key}]");
         match self.take(key) {
             Some(item) => Ok(item.table("a table", &format!("{name}, with its keys on the lines below"))?.named(name)),
-            None => Ok(Self { document: self.document, name, table: DeTable::new(), known: Vec::new() }),
+            None => Ok(Self { document: self.document, name, at: 0, table: DeTable::new(), known: Vec::new() }),
         }
+    }
+
+    /// That something is wrong with the table as a whole; `what` begins with a verb.
+    pub(super) fn error(&self, what: &str, hint: &str) -> Error {
+        self.document.error(self.at, &format!("{} {what}", self.name), hint)
     }
 
     /// The same table under the name that it has in the file.
@@ -130,6 +136,14 @@ impl<'a> Item<'a> {
         items.iter().map(parsed).collect()
     }
 
+    /// A list of tables, each called in messages as the list is placed.
+    pub(super) fn tables(self, expected: &str, form: &str) -> Result<Vec<Section<'a>>> {
+        let wrong = self.wrong(expected, form);
+        let DeValue::Array(items) = self.value else { return Err(wrong) };
+        let (document, place) = (self.document, self.place);
+        items.into_iter().map(|item| Item::new(document, place.clone(), item).table(expected, form)).collect()
+    }
+
     /// A whole number from 1.
     pub(super) fn positive(&self, form: &str) -> Result<u64> {
         let number = self.value.as_integer().and_then(|number| u64::from_str_radix(number.as_str(), number.radix()).ok());
@@ -152,7 +166,7 @@ impl<'a> Item<'a> {
     pub(super) fn table(self, expected: &str, form: &str) -> Result<Section<'a>> {
         let wrong = self.wrong(expected, form);
         let DeValue::Table(table) = self.value else { return Err(wrong) };
-        Ok(Section { document: self.document, name: self.place, table, known: Vec::new() })
+        Ok(Section { document: self.document, name: self.place, at: self.at, table, known: Vec::new() })
     }
 
     /// Something else that is wrong with it; `what` begins with a verb.

@@ -62,6 +62,7 @@ impl Descriptor {
             self.endpoints.len(),
             self.issuers.len(),
             self.spend.len(),
+            self.git.len(),
             self.aliases.len(),
             self.token_prefixes.len(),
             self.grants.len(),
@@ -116,11 +117,17 @@ impl Descriptor {
         {
             return Err(format!("the token prefix \"{}\" must have 4 to 32 ASCII characters", short.escape_debug()));
         }
+        if let Some(place) = self.git.iter().find(|place| !self.is_host_or_setting(&place.host)) {
+            return Err(format!(
+                "the git host \"{}\" is neither a host name nor a setting of the kind host",
+                place.host.escape_debug()
+            ));
+        }
+        if self.git.iter().filter_map(|place| place.username.as_ref()).any(|name| name.is_empty() || name.len() > 64) {
+            return Err("a git host's username must have 1 to 64 characters".to_owned());
+        }
         for destination in &self.spend {
-            let literal = is_host(&destination.host);
-            let setting =
-                destination.host.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).and_then(|name| self.setting(name));
-            if !literal && !setting.is_some_and(|setting| matches!(setting.kind, SettingKind::Host)) {
+            if !self.is_host_or_setting(&destination.host) {
                 return Err(format!(
                     "the spending host \"{}\" is neither a host name nor a setting of the kind host",
                     destination.host.escape_debug()
@@ -135,6 +142,11 @@ impl Descriptor {
             }
         }
         Ok(())
+    }
+
+    fn is_host_or_setting(&self, text: &str) -> bool {
+        let setting = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).and_then(|name| self.setting(name));
+        is_host(text) || setting.is_some_and(|setting| matches!(setting.kind, SettingKind::Host))
     }
 
     fn check_endpoint(&self, endpoint: &Endpoint) -> Result<(), String> {

@@ -63,6 +63,9 @@ pub struct Descriptor {
     /// Where this provider's tokens may be spent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub spend: Vec<Destination>,
+    /// Hosts where git signs in with this provider's tokens.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub git: Vec<GitHost>,
     /// Literal prefixes of this provider's tokens, 4 characters or more, for redaction in its own traffic.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub token_prefixes: Vec<String>,
@@ -224,6 +227,16 @@ pub struct Destination {
     /// Path prefixes below it that hand out credentials, and are refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub except: Vec<String>,
+}
+
+/// A host where git signs in with a token as the password.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GitHost {
+    /// A host name (or `{SETTING}` of the kind `host`), exactly: no wildcards.
+    pub host: String,
+    /// The user name that goes with the token; not given: `x-access-token`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
 }
 
 /// The largest descriptor, in bytes.

@@ -24,6 +24,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "egress",
             "error",
             "mcp",
+            "process",
             "providers",
             "redaction",
             "rehearsal",
@@ -31,6 +32,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "secret",
             "telemetry",
             "vault",
+            "wrap",
         ],
     ),
     // what a rehearsal is made of: a broker as an operator would configure it, and the other side
@@ -38,6 +40,9 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "author",
         &["audit", "broker", "config", "descriptor", "egress", "error", "providers", "rehearsal", "sandbox", "secret", "vault"],
     ),
+    // the rules are the broker's, the child is a process, the values are taken out by redaction
+    ("wrap", &["broker", "config", "error", "process", "redaction", "secret", "telemetry"]),
+    ("process", &["error", "redaction", "secret"]),
     // what it shows of a record, it reads from the record's types
     ("mcp", &["broker", "error", "secret", "vault"]),
     (
@@ -91,6 +96,9 @@ const OWNED: &[(&str, &[&str])] = &[
     ("webbrowser", &["browser"]),
     ("rusqlite", &["vault"]),
     ("sqlx", &["vault"]),
+    // config runs the operator's own commands; process starts programs with secrets
+    ("std::process::Command", &["config", "process"]),
+    ("tokio::process", &["process"]),
     ("keyring_core", &["vault"]),
     ("linux_keyutils", &["vault"]),
     ("chacha20poly1305", &["vault"]),
@@ -99,7 +107,6 @@ const OWNED: &[(&str, &[&str])] = &[
     ("age::x25519", &["vault"]),
     ("age::scrypt", &["vault"]),
     ("rpassword", &["cli"]),
-    ("std::process::Command", &["config"]),
     ("clap", &["cli"]),
     ("set_var", &[]),
 ];
@@ -233,8 +240,9 @@ fn the_faces_open_no_secret_but_what_they_hand_over() {
         .filter(|source| source.code.contains(EXPOSES))
         .map(|source| source.file.display().to_string())
         .collect();
-    // resolve_secret and mint_token hand a value to the agent; the demo spends one
-    assert_eq!(opened, ["cli/demo.rs", "mcp/secrets.rs", "mcp/tokens.rs"].map(str::to_owned).into());
+    // resolve_secret and mint_token hand a value to the agent; the demo spends one; two commands print one for a program
+    let may = ["cli/demo.rs", "cli/git_credential.rs", "cli/token_command.rs", "mcp/secrets.rs", "mcp/tokens.rs"];
+    assert_eq!(opened, may.map(str::to_owned).into());
 }
 
 #[test]

@@ -51,11 +51,16 @@ impl Client {
         Self { helper, hello }
     }
 
-    /// Calls a tool. What the SDK itself objects to fails the test.
-    pub async fn call(&mut self, tool: &str, arguments: Value) -> ToolAnswer {
+    /// Calls a tool, of any server. What the SDK objects to, an error of the protocol too, is in `raised`.
+    pub async fn raw(&mut self, tool: &str, arguments: Value) -> Value {
         let line = format!("{}\n", json!({ "tool": tool, "arguments": arguments }));
         self.helper.stdin().write_all(line.as_bytes()).await.expect("it listens");
-        let answer: Value = serde_json::from_str(&self.helper.line().await).expect("a JSON line");
+        serde_json::from_str(&self.helper.line().await).expect("a JSON line")
+    }
+
+    /// Calls a tool. What the SDK itself objects to fails the test.
+    pub async fn call(&mut self, tool: &str, arguments: Value) -> ToolAnswer {
+        let answer = self.raw(tool, arguments).await;
         assert!(answer.get("raised").is_none(), "the SDK objects to {tool}: {}", answer["raised"]);
         ToolAnswer::read(tool, &answer)
     }

@@ -14,7 +14,9 @@
 //! | [`guest`] | components written as text, to do what no toolchain would let them do |
 //! | [`terminal`] | a person who types passphrases |
 //! | [`server`] | one answer on loopback, counted |
+//! | [`git_server`] | real `git http-backend` over TLS, behind a token |
 //! | [`canary`] | finds a secret in bytes, however it is written |
+//! | [`vaulted`] | a vault that several processes share |
 //! | [`http`], [`process`], [`place`] | the ground |
 
 pub mod agent;
@@ -23,6 +25,7 @@ pub mod browser;
 pub mod canary;
 pub mod clients;
 pub mod command;
+pub mod git_server;
 pub mod guest;
 pub mod http;
 pub mod idp;
@@ -32,4 +35,5 @@ pub mod place;
 pub mod process;
 pub mod server;
 pub mod terminal;
+pub mod vaulted;
 pub mod visit;

@@ -27,6 +27,16 @@ pub(super) struct Contestant {
 }
 
 impl Contestant {
+    /// One that answers to whatever it is asked, in its own way.
+    pub(super) const fn new(name: &'static str, program: PathBuf, arguments: Vec<PathBuf>) -> Self {
+        Self { name, program, arguments, cache: None, has_tools: false }
+    }
+
+    /// The program itself.
+    pub(super) fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// How it is started: with nothing of the developer's own configuration.
     pub(super) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);

@@ -9,9 +9,11 @@
 mod contestants;
 mod driver;
 mod figures;
+mod pairs;
 mod plugins;
 mod report;
 mod vault;
+mod wrap;
 
 use anyhow::{Context as _, Result};
 
@@ -43,10 +45,13 @@ pub(crate) fn run() -> Result<()> {
     println!("plugins");
     let plugins = plugins::measure(&contestants[0])?;
     let vault = vault::measure(&contestants[0])?;
+    println!("wrap");
+    let pairs = wrap::measure(&contestants[0])?;
+    let told: Vec<_> = pairs.iter().map(pairs::Pair::json).collect();
     report::write(
         &figures,
-        &[plugins.section(), vault.section()],
-        &serde_json::json!({ "plugins": plugins.json(), "vault": vault.json() }),
+        &[plugins.section(), vault.section(), pairs::section(&pairs)],
+        &serde_json::json!({ "plugins": plugins.json(), "vault": vault.json(), "pairs": told }),
     )
 }
 

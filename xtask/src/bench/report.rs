@@ -53,7 +53,7 @@ fn table(rows: &[Row]) -> String {
 }
 
 /// Three digits say all that a median knows.
-fn told(value: f64) -> String {
+pub(super) fn told(value: f64) -> String {
     match value {
         large if large >= 100.0 => format!("{large:.0}"),
         middle if middle >= 10.0 => format!("{middle:.1}"),

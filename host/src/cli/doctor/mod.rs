@@ -3,6 +3,7 @@
 //!
 //! It changes nothing, and asks each room in that room's own words: what stands in the way of a tool stands here.
 
+mod git;
 mod ground;
 mod providers;
 mod reach;
@@ -105,6 +106,7 @@ async fn examine(patient: &Patient) -> Vec<Check> {
     // A keychain may ask the person first.
     checks.extend(tokio::task::spawn_blocking(move || vault::checks(&vault)).await.unwrap_or_default());
     checks.extend(providers::checks(patient).await);
+    checks.extend(git::checks(patient).await);
     checks
 }
 

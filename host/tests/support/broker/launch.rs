@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -12,7 +13,7 @@ use crate::support::place;
 
 /// A broker to be started.
 pub struct Launch {
-    home: TempDir,
+    home: Arc<TempDir>,
     port: u16,
     environment: BTreeMap<String, String>,
     configuration: Option<toml::Table>,
@@ -22,7 +23,7 @@ pub struct Launch {
 impl Launch {
     /// With a callback port of its own and no browser.
     pub fn new() -> Self {
-        let home = TempDir::new().expect("a folder");
+        let home = Arc::new(TempDir::new().expect("a folder"));
         let port = place::free_port();
         let mut environment = BTreeMap::new();
         let path = |name: &str| home.path().join(name).display().to_string();
@@ -75,6 +76,18 @@ impl Launch {
         match secret {
             Some(secret) => this.env(&format!("{prefix}_CLIENT_SECRET"), secret),
             None => this,
+        }
+    }
+
+    /// Another start in the same home. What they differ in must be read before the next one is planned: they write one
+    /// and the same file.
+    pub fn twin(&self) -> Self {
+        Self {
+            home: Arc::clone(&self.home),
+            port: self.port,
+            environment: self.environment.clone(),
+            configuration: self.configuration.clone(),
+            arguments: self.arguments.clone(),
         }
     }
 

@@ -27,7 +27,7 @@ pub struct Broker {
     answers: BTreeMap<String, Value>,
     next_id: i64,
     command_line: Vec<u8>,
-    home: TempDir,
+    home: Arc<TempDir>,
     port: u16,
     /// Notifications and requests of the server, in order.
     pub notifications: Vec<Value>,
@@ -50,7 +50,7 @@ pub struct Ended {
 }
 
 impl Broker {
-    pub(super) fn spawn(mut command: Command, home: TempDir, port: u16) -> Self {
+    pub(super) fn spawn(mut command: Command, home: Arc<TempDir>, port: u16) -> Self {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -29,6 +29,7 @@ pub use github::{App, GitHub};
 pub use google::Google;
 pub use openid::{OpenId, Rotation};
 pub use request::Request;
+pub use server::certificate;
 pub use signer::Algorithm;
 
 /// One provider's hosts and how they answer.

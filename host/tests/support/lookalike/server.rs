@@ -28,7 +28,8 @@ pub(super) async fn start(hosts: Vec<String>, shared: Arc<Shared>) -> (SocketAdd
     (address, ca, server)
 }
 
-fn certificate(hosts: Vec<String>) -> (TlsAcceptor, String) {
+/// A certificate for these names, and the PEM of the authority that signed it.
+pub fn certificate(hosts: Vec<String>) -> (TlsAcceptor, String) {
     let mut authority = CertificateParams::new(Vec::new()).expect("parameters");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().expect("a key")).expect("an authority");

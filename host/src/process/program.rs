@@ -1,0 +1,115 @@
+//! Which file a command's name means, as a shell finds it, and whether others could put something else there.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use super::start::CannotStart;
+
+/// A program that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// As it was typed; it becomes the program's own name for itself.
+    pub typed: OsString,
+    /// Where it was found.
+    pub path: PathBuf,
+    /// The file itself, with every link followed.
+    pub canonical: PathBuf,
+}
+
+/// Finds a program as a shell does: by its path where the name has a slash, else in `PATH`.
+///
+/// # Errors
+/// That there is none (a shell's 127), or that it is no program (126).
+pub fn find(typed: &OsStr) -> Result<Program, CannotStart> {
+    let has_folder = Path::new(typed).components().count() > 1 || Path::new(typed).is_absolute();
+    let candidates: Vec<PathBuf> = if has_folder {
+        vec![PathBuf::from(typed)]
+    } else {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).map(|folder| folder.join(typed)).flat_map(with_extensions).collect()
+    };
+    let there: Vec<PathBuf> = candidates.into_iter().filter(|path| path.exists()).collect();
+    let Some(path) = there.iter().find(|path| is_program(path)).cloned() else {
+        return Err(if there.is_empty() { CannotStart::not_found(typed) } else { CannotStart::no_program(typed) });
+    };
+    let canonical = path.canonicalize().map_err(|_| CannotStart::no_program(typed))?;
+    Ok(Program { typed: typed.to_owned(), path, canonical })
+}
+
+#[cfg(unix)]
+fn with_extensions(path: PathBuf) -> Vec<PathBuf> {
+    vec![path]
+}
+
+#[cfg(not(unix))]
+fn with_extensions(path: PathBuf) -> Vec<PathBuf> {
+    let with = |extension: &str| path.with_extension(extension);
+    vec![with("exe"), with("com"), with("cmd"), with("bat"), path]
+}
+
+#[cfg(unix)]
+fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_program(path: &Path) -> bool {
+    path.is_file()
+}
+
+/// The file, or the folder on the way to it, that others than its owner can change. A folder like `/tmp`, where everybody
+/// can write but only remove what is their own, does not count.
+#[cfg(unix)]
+#[must_use]
+pub fn loose(path: &Path) -> Option<PathBuf> {
+    use std::os::unix::fs::PermissionsExt as _;
+    path.ancestors()
+        .find(|part| {
+            let Ok(metadata) = part.metadata() else { return true };
+            let mode = metadata.permissions().mode();
+            mode & 0o022 != 0 && !(metadata.is_dir() && mode & 0o1000 != 0)
+        })
+        .map(Path::to_owned)
+}
+
+/// Nothing is known of modes here.
+#[cfg(not(unix))]
+#[must_use]
+pub fn loose(_: &Path) -> Option<PathBuf> {
+    None
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_name_is_looked_up_and_a_path_is_not() {
+        let found = find(OsStr::new("sh")).unwrap();
+        assert!(found.path.is_absolute() && found.path.ends_with("sh"));
+        assert!(found.canonical.is_file());
+        assert_eq!(find(OsStr::new("no-such-program-61c0")).unwrap_err().exit, 127);
+        assert_eq!(find(OsStr::new("/etc/passwd")).unwrap_err().exit, 126);
+        assert_eq!(find(OsStr::new("/etc")).unwrap_err().exit, 126);
+    }
+
+    #[test]
+    fn what_others_can_change_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().canonicalize().unwrap();
+        let program = folder.join("p");
+        std::fs::write(&program, "").unwrap();
+        let mode = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        mode(&program, 0o755);
+        assert_eq!(loose(&program), None);
+        mode(&program, 0o775);
+        assert_eq!(loose(&program), Some(program.clone()));
+        mode(&program, 0o755);
+        mode(&folder, 0o777);
+        assert_eq!(loose(&program), Some(folder.clone()));
+        mode(&folder, 0o700);
+    }
+}

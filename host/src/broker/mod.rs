@@ -50,6 +50,8 @@ pub struct Broker {
     keys: id_token::KeyStore,
     turns: refresh::Turns,
     policies: spending::policy::Policies,
+    known: spending::known::Known,
+    answers: Mutex<spending::answers::Kept>,
 }
 
 impl Broker {
@@ -64,6 +66,10 @@ impl Broker {
         audit: Audit,
         jwt_secret: Option<&Secret>,
     ) -> Result<Arc<Self>> {
+        let known = spending::known::Known::default();
+        if let Some(secret) = jwt_secret {
+            known.add_setting("JWT_SECRET", secret);
+        }
         Ok(Arc::new(Self {
             vault,
             providers,
@@ -79,6 +85,8 @@ impl Broker {
             keys: id_token::KeyStore::default(),
             turns: refresh::Turns::default(),
             policies: spending::policy::Policies::new(config),
+            known,
+            answers: Mutex::default(),
         }))
     }
 
@@ -86,6 +94,11 @@ impl Broker {
     #[must_use]
     pub const fn audit(&self) -> &Audit {
         &self.audit
+    }
+
+    /// Whether it is the operator who asks.
+    fn acts_for_operator(&self) -> bool {
+        false
     }
 
     /// What the operator's file says of secrets.
@@ -116,10 +129,12 @@ impl Broker {
 
     /// Reads a provider's settings where files and commands may block.
     async fn settings(&self, provider: &Arc<Provider>) -> Result<Settings> {
-        let provider = Arc::clone(provider);
-        tokio::task::spawn_blocking(move || provider.read_settings())
+        let of = Arc::clone(provider);
+        let settings = tokio::task::spawn_blocking(move || of.read_settings())
             .await
-            .map_err(|_| Error::new(Code::Internal, "The settings could not be read.", "Try again."))?
+            .map_err(|_| Error::new(Code::Internal, "The settings could not be read.", "Try again."))??;
+        self.known.add_settings(&provider.descriptor().name, &settings);
+        Ok(settings)
     }
 
     fn references(&self) -> MutexGuard<'_, references::References> {

@@ -232,6 +232,7 @@ impl host::HostRequest for State {
                 headers: ready.headers,
                 body: ready.body,
                 limit: if ready.endpoint.role == Role::Metadata { METADATA_LIMIT } else { ANSWER_LIMIT },
+                cut: false,
                 timeout: REQUEST_TIMEOUT,
             })
             .await;

@@ -22,6 +22,7 @@ fn get(url: &str) -> Outgoing {
         headers: HeaderMap::new(),
         body: None,
         limit: 1024,
+        cut: false,
         timeout: Duration::from_secs(20),
     }
 }

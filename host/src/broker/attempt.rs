@@ -127,7 +127,8 @@ impl Attempt {
                 "Nothing was stored. Leave the scope openid out, or check the client's registration with the provider.",
             ));
         };
-        let expected = Expected { issuers: &self.resolution.issuers, client_id: &self.client_id, nonce };
+        let expected =
+            Expected { issuers: &self.resolution.issuers, client_id: &self.client_id, nonce: Some(nonce), times: true };
         self.broker.keys.verify(id_token, jwks_uri, &expected, &self.context.egress).await.map(Some)
     }
 

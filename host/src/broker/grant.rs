@@ -65,6 +65,12 @@ fn lifetime(text: &str) -> Option<Duration> {
     seconds.is_finite().then(|| Duration::from_secs_f64(seconds.clamp(0.0, LONGEST).floor()))
 }
 
+/// Whether anything could renew it.
+#[must_use]
+pub const fn renewable(grant: &Grant) -> bool {
+    grant.refresh.is_some() && grant.ended.is_none()
+}
+
 /// Whether an access token can still be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freshness {
@@ -90,11 +96,33 @@ pub fn freshness(grant: &Grant, now: SystemTime) -> Freshness {
     }
 }
 
+/// A grant of an hour that cannot be renewed.
+#[cfg(test)]
+pub(super) fn sample() -> Grant {
+    let now = SystemTime::now();
+    Grant {
+        provider: "acme".to_owned(),
+        lineage: String::new(),
+        client_id: String::new(),
+        issuer: None,
+        resolved: std::sync::Arc::default(),
+        settings: std::sync::Arc::default(),
+        account: None,
+        access: crate::secret::Secret::from("t"),
+        refresh: None,
+        scopes: vec![],
+        issued: now,
+        expires: Some(now + Duration::from_secs(3600)),
+        ttl: super::ttl::STATIC,
+        notes: vec![],
+        ended: None,
+        strict_rotation: false,
+        renewal: crate::vault::Renewal::default(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-    use std::sync::Arc;
-
     use super::*;
     use crate::secret::Secret;
 
@@ -144,23 +172,9 @@ mod tests {
     fn a_token_is_due_before_it_ends_and_never_for_more_than_half_its_life() {
         let now = SystemTime::now();
         let grant = |life: u64, age: u64| Grant {
-            provider: String::new(),
-            lineage: String::new(),
-            client_id: String::new(),
-            issuer: None,
-            resolved: Arc::new(BTreeMap::new()),
-            settings: Arc::default(),
-            account: None,
-            access: Secret::from("t"),
-            refresh: None,
-            scopes: vec![],
             issued: now - Duration::from_secs(age),
             expires: Some(now - Duration::from_secs(age) + Duration::from_secs(life)),
-            ttl: super::super::ttl::STATIC,
-            notes: vec![],
-            ended: None,
-            strict_rotation: false,
-            renewal: crate::vault::Renewal::default(),
+            ..sample()
         };
         for (life, age, expected) in [
             (3600, 0, Freshness::Fresh),

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::{HeaderMap, Method};
+use jsonwebtoken::dangerous::insecure_decode_claims;
 use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, JwkSet, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
@@ -53,8 +54,12 @@ pub struct Expected<'a> {
     pub issuers: &'a Issuers,
     /// The OAuth client it must be for.
     pub client_id: &'a str,
-    /// The nonce of the authorization request.
-    pub nonce: &'a Secret,
+    /// The nonce of the authorization request; `None` where there was none for it to belong to: a refresh may leave it out
+    /// (OpenID Connect Core 1.0 section 12.2).
+    pub nonce: Option<&'a Secret>,
+    /// Whether its times are looked at. Not after a refresh: the issuer answered this moment, and this machine's clock must
+    /// not cost a login.
+    pub times: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -96,7 +101,8 @@ impl KeyStore {
         }
         let mut validation = Validation::new(header.alg);
         validation.leeway = LEEWAY;
-        validation.validate_nbf = true;
+        validation.validate_exp = expected.times;
+        validation.validate_nbf = expected.times;
         validation.set_audience(&[expected.client_id]);
         validation.set_required_spec_claims(&["exp", "aud", "iss", "sub"]);
         let mut reason = refused("its signature fits no key of the issuer");
@@ -118,6 +124,14 @@ impl KeyStore {
             }
         }
         Err(reason)
+    }
+
+    /// Fetches the keys, unless they are there.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub async fn warm(&self, jwks_uri: &Url, egress: &Egress) -> Result<()> {
+        self.keys(jwks_uri, None, egress).await.map(drop)
     }
 
     async fn keys(&self, jwks_uri: &Url, kid: Option<&str>, egress: &Egress) -> Result<JwkSet> {
@@ -148,6 +162,31 @@ impl KeyStore {
         let keys: JwkSet = serde_json::from_slice(&answer.body).map_err(|_| refused("the issuer's keys are no JWK set"))?;
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(jwks_uri.clone(), (Instant::now(), keys.clone()));
         Ok(keys)
+    }
+}
+
+/// The issuer and the subject that an id_token names, before anything of it is verified.
+///
+/// # Errors
+/// `provider_error` where it names none.
+pub fn claimed(token: &Secret) -> Result<(String, String)> {
+    let claims = insecure_decode_claims::<Claims>(token.expose()).map_err(|_| refused("it is no JWT, or a claim is missing"))?;
+    Ok((claims.iss, claims.sub))
+}
+
+impl Expected<'_> {
+    /// The same without the signature, for a token that came over TLS from the token endpoint itself (OpenID Connect Core
+    /// 1.0 section 3.1.3.7, 6), where the keys are not to be had.
+    ///
+    /// # Errors
+    /// `provider_error`, with the claim that is wrong.
+    pub fn unsigned(&self, token: &Secret) -> Result<Account> {
+        let claims = insecure_decode_claims::<Claims>(token.expose()).map_err(|_| refused("it is no JWT"))?;
+        let ours = |aud: &Value| aud.as_str() == Some(self.client_id);
+        if !ours(&claims.aud) && !claims.aud.as_array().is_some_and(|list| list.iter().any(ours)) {
+            return Err(refused("it is for another client"));
+        }
+        check(claims, self)
     }
 }
 
@@ -182,12 +221,13 @@ fn check(claims: Claims, expected: &Expected<'_>) -> Result<Account> {
     }
     #[expect(clippy::cast_precision_loss, reason = "seconds since 1970")]
     let latest = (seconds(SystemTime::now()) + LEEWAY) as f64;
-    if claims.iat.is_none_or(|iat| iat > latest) {
+    if claims.iat.is_none_or(|iat| expected.times && iat > latest) {
         return Err(refused("it was issued in the future"));
     }
-    let same_nonce =
-        claims.nonce.as_deref().is_some_and(|nonce| bool::from(nonce.as_bytes().ct_eq(expected.nonce.expose().as_bytes())));
-    if !same_nonce {
+    let same_nonce = |wanted: &Secret| {
+        claims.nonce.as_deref().is_some_and(|nonce| bool::from(nonce.as_bytes().ct_eq(wanted.expose().as_bytes())))
+    };
+    if expected.nonce.is_some_and(|wanted| !same_nonce(wanted)) {
         return Err(refused("it belongs to another login (nonce)"));
     }
     if claims.sub.is_empty() || claims.sub.len() > 255 {
@@ -243,7 +283,7 @@ mod tests {
         store.0.lock().unwrap().insert(issuer.address.clone(), (Instant::now(), issuer.keys.clone()));
         let issuers = Issuers { expected: vec!["https://id.example".to_owned()], advertised: false };
         let nonce = Secret::from("the-nonce");
-        let expected = Expected { issuers: &issuers, client_id: "client", nonce: &nonce };
+        let expected = Expected { issuers: &issuers, client_id: "client", nonce: Some(&nonce), times: true };
         store.verify(token, &issuer.address, &expected, &Egress::new(&crate::config::Egress::default()).unwrap()).await
     }
 
@@ -279,6 +319,33 @@ mod tests {
             let error = verify(&issuer(), header("k1"), &claims).await.unwrap_err();
             assert!(error.message().contains(reason), "{claim}={value}: {error}");
         }
+    }
+
+    #[tokio::test]
+    async fn after_a_refresh_neither_nonce_nor_clock_counts_and_everything_else_does() {
+        let (here, issuers) = (issuer(), Issuers { expected: vec!["https://id.example".to_owned()], advertised: false });
+        let expected = Expected { issuers: &issuers, client_id: "client", nonce: None, times: false };
+        let store = KeyStore::default();
+        store.0.lock().unwrap().insert(here.address.clone(), (Instant::now(), here.keys.clone()));
+        let egress = Egress::new(&crate::config::Egress::default()).unwrap();
+        for (claim, value, fine) in [
+            ("nonce", Value::Null, true),
+            ("exp", json!(1), true),
+            ("iat", json!(1e11), true),
+            ("aud", json!(["client"]), true),
+            ("aud", json!("other"), false),
+            ("aud", json!(["other"]), false),
+            ("iss", json!("https://evil.example"), false),
+            ("azp", json!("other"), false),
+        ] {
+            let mut claims = claims();
+            claims[claim] = value.clone();
+            let token = Secret::new(encode(&header("k1"), &claims, &here.key).unwrap());
+            assert_eq!(store.verify(&token, &here.address, &expected, &egress).await.is_ok(), fine, "{claim}={value}");
+            assert_eq!(expected.unsigned(&token).is_ok(), fine, "unsigned {claim}={value}");
+        }
+        let foreign = Secret::new(encode(&header("k1"), &claims(), &issuer().key).unwrap());
+        assert!(store.verify(&foreign, &here.address, &expected, &egress).await.is_err());
     }
 
     #[tokio::test]

@@ -19,6 +19,13 @@ impl Issuers {
         self.expected.iter().any(|expected| matches_claims(expected, issuer))
     }
 
+    /// Whether two issuers are one. Some write their own in two ways, and list both.
+    #[must_use]
+    pub fn same(&self, one: &str, other: &str) -> bool {
+        let listed = |issuer: &str| self.expected.iter().any(|expected| expected == issuer);
+        one == other || (listed(one) && listed(other))
+    }
+
     /// Checks the `iss` parameter of a callback, of an error response too.
     ///
     /// # Errors
@@ -61,6 +68,15 @@ mod tests {
             assert!(announced.check_callback(Some(other)).is_err(), "{other:?}");
         }
         assert!(issuers(&[], false).check_callback(Some("https://any.example")).is_ok());
+    }
+
+    #[test]
+    fn an_issuer_is_the_same_in_each_of_its_writings_and_another_tenant_is_another() {
+        let google = issuers(&["https://accounts.google.com", "accounts.google.com"], false);
+        assert!(google.same("accounts.google.com", "https://accounts.google.com"));
+        assert!(!google.same("accounts.google.com", "https://evil.example"));
+        let entra = issuers(&["https://login.microsoftonline.com/{claim.tid}/v2.0"], false);
+        assert!(!entra.same("https://login.microsoftonline.com/1/v2.0", "https://login.microsoftonline.com/2/v2.0"));
     }
 
     #[test]

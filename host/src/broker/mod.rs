@@ -14,7 +14,7 @@ pub mod login;
 pub mod minting;
 pub mod overview;
 pub mod references;
-pub mod refresh;
+pub mod renewal;
 mod replacing;
 pub mod resolution;
 pub mod secrets;
@@ -22,7 +22,7 @@ pub mod spending;
 pub mod tokens;
 pub mod ttl;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::audit::Audit;
 use crate::callback::Listener;
@@ -48,10 +48,12 @@ pub struct Broker {
     mint: Mutex<minting::Mint>,
     flows: flows::Flows,
     keys: id_token::KeyStore,
-    turns: refresh::Turns,
     policies: spending::policy::Policies,
     known: spending::known::Known,
     answers: Mutex<spending::answers::Kept>,
+    renewals: renewal::Renewals,
+    /// For tasks that outlive the call that started them.
+    me: Weak<Self>,
 }
 
 impl Broker {
@@ -70,10 +72,11 @@ impl Broker {
         if let Some(secret) = jwt_secret {
             known.add_setting("JWT_SECRET", secret);
         }
-        Ok(Arc::new(Self {
+        let egress = Egress::new(&config.egress)?;
+        Ok(Arc::new_cyclic(|me| Self {
             vault,
             providers,
-            egress: Egress::new(&config.egress)?,
+            egress,
             callbacks: Listener::new(&config.callback.url),
             callback_url: config.callback.url.clone(),
             audit,
@@ -83,10 +86,11 @@ impl Broker {
             mint: Mutex::new(minting::Mint::new(jwt_secret)),
             flows: flows::Flows::default(),
             keys: id_token::KeyStore::default(),
-            turns: refresh::Turns::default(),
             policies: spending::policy::Policies::new(config),
             known,
             answers: Mutex::default(),
+            renewals: renewal::Renewals::default(),
+            me: Weak::clone(me),
         }))
     }
 
@@ -107,12 +111,13 @@ impl Broker {
         &self.policies
     }
 
-    /// Ends every login under way and writes the audit trail out.
+    /// Ends every login under way, waits a few seconds for refreshes that were sent, and writes the audit trail out.
     pub async fn close(&self) {
         for flow in self.flows.pending() {
             flow.task.abort();
         }
         self.callbacks.settle().await;
+        self.renewals_landed().await;
         self.audit.flush();
     }
 

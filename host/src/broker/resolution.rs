@@ -80,18 +80,34 @@ pub fn resolve(
     };
     let token_endpoint = role(descriptor, Role::Token, &values)?;
     let jwks_uri = role(descriptor, Role::Jwks, &values)?;
-    let mut expected = Vec::new();
-    for issuer in &descriptor.issuers {
-        match Template::parse(issuer) {
-            Ok(template) => expected.extend(template.fill_text(&values).ok()),
-            Err(_) => expected.push(issuer.clone()),
-        }
-    }
-    if let Some(issuer) = resolved.get("issuer") {
-        // narrower than the table's template: the tenant that the operator named
-        expected = vec![issuer.clone()];
-    }
+    let expected = expected_issuers(descriptor, &values);
     Ok(Resolution { authorization_endpoint, token_endpoint, jwks_uri, issuers: Issuers { expected, advertised }, resolved })
+}
+
+/// Who may sign an id_token of a login, and where their keys are, by what was resolved for that login.
+///
+/// # Errors
+/// `internal` for a table that is none.
+pub fn vouching(
+    descriptor: &Descriptor,
+    settings: &Settings,
+    resolved: &BTreeMap<String, String>,
+) -> Result<(Issuers, Option<Url>)> {
+    let values = Filled { settings, resolved };
+    let issuers = Issuers { expected: expected_issuers(descriptor, &values), advertised: false };
+    Ok((issuers, role(descriptor, Role::Jwks, &values)?))
+}
+
+fn expected_issuers(descriptor: &Descriptor, values: &Filled<'_>) -> Vec<String> {
+    if let Some(issuer) = values.resolved("issuer") {
+        // narrower than the table's template: the tenant that the operator named
+        return vec![issuer.to_owned()];
+    }
+    let filled = |issuer: &String| match Template::parse(issuer) {
+        Ok(template) => template.fill_text(values).ok(),
+        Err(_) => Some(issuer.clone()),
+    };
+    descriptor.issuers.iter().filter_map(filled).collect()
 }
 
 /// A filled template; `None` where it is `{resolved.…}` and nothing was resolved.

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use serde_json::Value;
 
 use super::Broker;
-use super::grant::{Freshness, freshness};
+use super::grant::{Freshness, freshness, renewable};
 use super::references::{Reference, ended};
 use super::spending::limits::Limits;
 use super::spending::policy::Door;
@@ -283,7 +283,7 @@ fn provider_ttl(record: &Record) -> Ttl {
 
 /// Seconds left of an access token that cannot be refreshed.
 fn remaining(grant: &Grant) -> Option<u64> {
-    if grant.refresh.is_some() {
+    if renewable(grant) {
         return None;
     }
     Some(grant.expires?.duration_since(SystemTime::now()).unwrap_or_default().as_secs())

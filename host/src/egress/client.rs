@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -31,16 +32,22 @@ pub(super) enum Way {
     Proxy(Url),
 }
 
-/// Sends the request and reads the answer up to its limit.
-pub(super) async fn exchange(tls: ClientConfig, way: Way, target: &Target, mut request: Outgoing) -> Result<Incoming, Failure> {
+/// Sends the request and reads the answer up to its limit. `begun` is set before anything can have been sent.
+pub(super) async fn exchange(
+    tls: ClientConfig,
+    way: Way,
+    target: &Target,
+    mut request: Outgoing,
+    begun: &AtomicBool,
+) -> Result<Incoming, Failure> {
     let (limit, may_cut) = (request.limit, request.cut);
     let proxy = match &way {
         Way::Proxy(proxy) => proxy.host_str().map(|host| format!("{host}:{}", proxy.port_or_known_default().unwrap_or(80))),
         Way::Literal | Way::Pinned(_) => None,
     };
     let explain = |error: reqwest::Error| match (explain(&error, target), &proxy) {
-        (Failure::Unreachable { target, reason }, Some(proxy)) => {
-            Failure::Unreachable { target, reason: format!("{reason}, through the proxy {proxy}") }
+        (Failure::Unreachable { target, reason, sent }, Some(proxy)) => {
+            Failure::Unreachable { target, reason: format!("{reason}, through the proxy {proxy}"), sent }
         }
         (failure, _) => failure,
     };
@@ -58,6 +65,7 @@ pub(super) async fn exchange(tls: ClientConfig, way: Way, target: &Target, mut r
         // Owned, not copied: the bytes are wiped when the connection lets go of them.
         outgoing = outgoing.body(Bytes::from_owner(body));
     }
+    begun.store(true, Ordering::Relaxed);
     let mut answer = outgoing.send().await.map_err(explain)?;
     let too_large = || Failure::TooLarge { target: target.clone(), limit };
     let announced = usize::try_from(answer.content_length().unwrap_or(0)).unwrap_or(usize::MAX);
@@ -112,16 +120,18 @@ fn append(body: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
 
 /// What went wrong, from the innermost cause: the library's own text carries the URL with its query.
 fn explain(error: &reqwest::Error, target: &Target) -> Failure {
+    // Whatever fails while the connection is made, TLS included, fails before the request.
+    let sent = !error.is_connect() && !error.is_builder();
     if error.is_timeout() {
-        return Failure::Timeout { target: target.clone(), waited: CONNECT_TIMEOUT };
+        return Failure::Timeout { target: target.clone(), waited: CONNECT_TIMEOUT, sent };
     }
     let mut innermost: &(dyn StdError + 'static) = match error.source() {
         Some(source) => source,
-        None => return broken(target, "the request could not be made"),
+        None => return Failure::Unreachable { target: target.clone(), reason: foreign("the request could not be made"), sent },
     };
     loop {
         if innermost.is::<rustls::Error>() {
-            return Failure::Tls { target: target.clone(), reason: foreign(&innermost.to_string()) };
+            return Failure::Tls { target: target.clone(), reason: foreign(&innermost.to_string()), sent };
         }
         // An I/O error shows the cause of the error inside it, not that error itself.
         let wrapped = innermost
@@ -130,11 +140,11 @@ fn explain(error: &reqwest::Error, target: &Target) -> Failure {
             .map(|inner| inner as &(dyn StdError + 'static));
         match wrapped.or_else(|| innermost.source()) {
             Some(source) => innermost = source,
-            None => return broken(target, &innermost.to_string()),
+            None => return Failure::Unreachable { target: target.clone(), reason: foreign(&innermost.to_string()), sent },
         }
     }
 }
 
 fn broken(target: &Target, reason: &str) -> Failure {
-    Failure::Unreachable { target: target.clone(), reason: foreign(reason) }
+    Failure::Unreachable { target: target.clone(), reason: foreign(reason), sent: false }
 }

@@ -124,6 +124,8 @@ pub enum Failure {
         target: Target,
         /// The network's words, in quotation marks.
         reason: String,
+        /// Whether there was a connection, so that the request may have arrived.
+        sent: bool,
     },
     /// The other side could not prove who it is, or speaks no TLS.
     Tls {
@@ -131,6 +133,8 @@ pub enum Failure {
         target: Target,
         /// The TLS library's words, in quotation marks.
         reason: String,
+        /// Whether that came after the handshake, so that the request may have arrived.
+        sent: bool,
     },
     /// This machine has no certificate authorities to judge by.
     NoRoots {
@@ -143,6 +147,8 @@ pub enum Failure {
         target: Target,
         /// How long it was waited for.
         waited: Duration,
+        /// Whether the request may have arrived.
+        sent: bool,
     },
     /// The answer is larger than allowed; the rest was not read.
     TooLarge {
@@ -164,6 +170,16 @@ impl Failure {
             Self::TooLarge { .. } => "too_large",
         }
     }
+
+    /// Whether the request may have arrived all the same. False is certain: nothing of it was sent.
+    #[must_use]
+    pub const fn may_have_arrived(&self) -> bool {
+        match self {
+            Self::Refused(_) | Self::Unresolved { .. } | Self::NoRoots { .. } => false,
+            Self::Unreachable { sent, .. } | Self::Tls { sent, .. } | Self::Timeout { sent, .. } => *sent,
+            Self::TooLarge { .. } => true,
+        }
+    }
 }
 
 impl fmt::Display for Failure {
@@ -171,10 +187,10 @@ impl fmt::Display for Failure {
         match self {
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Unresolved { target } => write!(f, "The name of {target} could not be resolved."),
-            Self::Unreachable { target, reason } => write!(f, "{target} could not be reached: {reason}."),
-            Self::Tls { target, reason } => write!(f, "The TLS connection with {target} failed: {reason}."),
+            Self::Unreachable { target, reason, .. } => write!(f, "{target} could not be reached: {reason}."),
+            Self::Tls { target, reason, .. } => write!(f, "The TLS connection with {target} failed: {reason}."),
             Self::NoRoots { reason } => write!(f, "There are no certificate authorities to check servers by: {reason}."),
-            Self::Timeout { target, waited } => write!(f, "{target} gave no whole answer within {} ms.", waited.as_millis()),
+            Self::Timeout { target, waited, .. } => write!(f, "{target} gave no whole answer within {} ms.", waited.as_millis()),
             Self::TooLarge { target, limit } => write!(f, "The answer of {target} is larger than {limit} bytes."),
         }
     }

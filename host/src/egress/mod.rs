@@ -29,6 +29,7 @@ mod rule;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::header::{self, HeaderMap, HeaderName};
@@ -131,12 +132,13 @@ impl Egress {
             return Err(Refusal::Header(target, name.to_string()).into());
         }
         let timeout = request.timeout;
-        tokio::time::timeout(timeout, self.travel(route, &target, request))
+        let begun = AtomicBool::new(false);
+        tokio::time::timeout(timeout, self.travel(route, &target, request, &begun))
             .await
-            .unwrap_or_else(|_| Err(Failure::Timeout { target, waited: timeout }))
+            .unwrap_or_else(|_| Err(Failure::Timeout { target, waited: timeout, sent: begun.load(Ordering::Relaxed) }))
     }
 
-    async fn travel(&self, route: Route, target: &Target, request: Outgoing) -> Result<Incoming, Failure> {
+    async fn travel(&self, route: Route, target: &Target, request: Outgoing, begun: &AtomicBool) -> Result<Incoming, Failure> {
         let way = match route {
             Route::Literal => Way::Literal,
             Route::Pinned(address) => Way::Pinned(vec![address]),
@@ -144,7 +146,7 @@ impl Egress {
             Route::Proxy(proxy) => Way::Proxy(proxy),
         };
         let tls = if request.url.scheme() == "https" { self.tls().await? } else { roots::nobody()? };
-        client::exchange(tls, way, target, request).await
+        client::exchange(tls, way, target, request, begun).await
     }
 
     async fn tls(&self) -> Result<ClientConfig, Failure> {

@@ -89,7 +89,7 @@ fn shown(overview: &Overview) -> Value {
             "account": grant.account.as_ref().map(|account| json!({ "issuer": account.issuer, "subject": account.subject, "label": account.label })),
             "scopes": grant.scopes,
             "expiresAt": grant.expires.map(millis),
-            "hasRefreshToken": grant.refresh.is_some(),
+            "hasRefreshToken": grant.refresh.is_some() && grant.ended.is_none(),
         }),
     };
     if let (Value::Object(shown), Value::Object(more)) = (&mut shown, more) {

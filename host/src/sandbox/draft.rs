@@ -31,6 +31,7 @@ pub struct Draft {
     json: Vec<(String, Piece)>,
     authorization: Option<Authorization>,
     problem: Option<String>,
+    renews: bool,
 }
 
 #[derive(Debug)]
@@ -53,6 +54,8 @@ pub(super) struct Ready {
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
     pub(super) body: Option<Zeroizing<Vec<u8>>>,
+    /// Whether it carries a refresh token, which may work only once.
+    pub(super) renews: bool,
 }
 
 impl Draft {
@@ -62,7 +65,7 @@ impl Draft {
             Ok((endpoint, url)) => (Some(endpoint), Some(url), None),
             Err(problem) => (None, None, Some(problem)),
         };
-        Self { endpoint, url, headers: vec![], form: vec![], json: vec![], authorization: None, problem }
+        Self { endpoint, url, headers: vec![], form: vec![], json: vec![], authorization: None, problem, renews: false }
     }
 
     fn refuse(&mut self, problem: String) {
@@ -81,6 +84,7 @@ impl Draft {
             );
             self.refuse(problem);
         }
+        self.renews |= allowed && secret.kind == Kind::Refresh;
         allowed
     }
 
@@ -202,7 +206,7 @@ impl Draft {
         if body.is_some() && method == Method::GET {
             return Err("a GET request has a body".to_owned());
         }
-        Ok(Ready { endpoint, method, url, headers, body })
+        Ok(Ready { endpoint, method, url, headers, body, renews: self.renews })
     }
 }
 

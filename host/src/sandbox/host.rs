@@ -5,6 +5,7 @@ use std::time::Duration;
 use wasmtime::Result;
 use wasmtime::component::Resource;
 
+use super::Reached;
 use super::answer::Answer;
 use super::bindings::host;
 use super::draft::Draft;
@@ -225,6 +226,11 @@ impl host::HostRequest for State {
         };
         let from = ready.url.clone();
         let egress = self.context()?.egress.clone();
+        let before = self.reached;
+        if ready.renews {
+            // until it is known better: this call may be given up while it waits
+            self.reached = Reached::Unknown;
+        }
         let sent = egress
             .send(Outgoing {
                 method: ready.method,
@@ -236,6 +242,14 @@ impl host::HostRequest for State {
                 timeout: REQUEST_TIMEOUT,
             })
             .await;
+        if ready.renews {
+            let now = match &sent {
+                Ok(_) => Reached::Answered,
+                Err(problem) if problem.may_have_arrived() => Reached::Unknown,
+                Err(_) => Reached::Nobody,
+            };
+            self.reached = before.max(now);
+        }
         let incoming = match sent {
             Ok(incoming) => incoming,
             Err(problem) => {

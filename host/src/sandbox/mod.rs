@@ -111,6 +111,37 @@ pub enum Failed {
     Said(Failure),
 }
 
+impl Failed {
+    /// How long the provider wants to be left alone, if it said so.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Fault(_) => None,
+            Self::Said(failure) => failure.seconds("retry_after"),
+        }
+    }
+}
+
+/// How far a refresh token got, which may work only once. Ordered by how little is known of it afterwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reached {
+    /// It was not sent.
+    Nobody,
+    /// It was sent, and what the server answered to it is known.
+    Answered,
+    /// It may have been sent, and nobody knows what the server made of it.
+    Unknown,
+}
+
+/// A refresh that gave no tokens.
+#[derive(Debug)]
+pub struct Unrenewed {
+    /// Why.
+    pub failed: Failed,
+    /// How far the refresh token got.
+    pub reached: Reached,
+}
+
 /// A failure as a component told it.
 #[derive(Debug, Clone)]
 pub struct Failure {
@@ -120,6 +151,15 @@ pub struct Failure {
     pub message: String,
     /// Details by their names, fit to be shown.
     pub details: Vec<(String, String)>,
+}
+
+impl Failure {
+    /// A detail that is a number of whole seconds: `retry_after`, `interval`.
+    #[must_use]
+    pub fn seconds(&self, name: &str) -> Option<Duration> {
+        let (_, value) = self.details.iter().find(|(known, _)| known == name)?;
+        value.trim_matches('"').trim().parse().ok().map(Duration::from_secs)
+    }
 }
 
 /// Pairs that `resolve` returned, and the metadata documents it fetched, each with its address.
@@ -268,23 +308,28 @@ impl Prepared {
     /// Has the component refresh an access token. `None`: it does not export that.
     ///
     /// # Errors
-    /// See [`Failed`].
+    /// See [`Failed`]; and how far the refresh token got.
     pub async fn refresh(
         &self,
         context: &Context,
         token: Secret,
         scopes: &[String],
         notes: &[(String, String)],
-    ) -> Result<Option<Tokens>, Failed> {
+    ) -> Result<Option<Tokens>, Unrenewed> {
         let Some(refresh) = &self.refresh else { return Ok(None) };
         let mut store = self.store(Some(context.clone()), self.limits);
-        let token = lend(&mut store, token, Kind::Refresh)?;
+        let token = lend(&mut store, token, Kind::Refresh).map_err(|failed| Unrenewed { failed, reached: Reached::Nobody })?;
         let work = async {
             let instance = refresh.instantiate_async(&mut store).await?;
             instance.credentials_broker_provider_refresh().call_refresh(&mut store, token, scopes, notes).await
         };
         let result = self.bounded(work, self.limits.deadline).await;
-        take_tokens(conclude(store, result)?).map(Some)
+        let reached = store.data().reached;
+        conclude(store, result).and_then(take_tokens).map(Some).map_err(|failed| match failed {
+            // The component broke down over the answer: what it held is lost.
+            Failed::Fault(_) if reached == Reached::Answered => Unrenewed { failed, reached: Reached::Unknown },
+            Failed::Fault(_) | Failed::Said(_) => Unrenewed { failed, reached },
+        })
     }
 
     fn store(&self, context: Option<Context>, limits: Limits) -> Store<State> {

@@ -9,9 +9,9 @@ use url::Url;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{Deterministic, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
-use super::Limits;
 use super::meter::Meter;
 use super::scrub::Scrubber;
+use super::{Limits, Reached};
 use crate::descriptor::Descriptor;
 use crate::descriptor::settings::Settings;
 use crate::descriptor::template::Values;
@@ -45,6 +45,8 @@ pub(super) struct State {
     pub(super) fault: Option<String>,
     /// What really stopped the last request that the host did not carry out; the component was told less.
     pub(super) cause: Option<Error>,
+    /// How far a refresh token got that was sent in this call.
+    pub(super) reached: Reached,
     pub(super) requests: u32,
     pub(super) host_calls: u32,
     /// Bytes of texts and secrets that the host keeps for this call.
@@ -72,6 +74,7 @@ impl State {
             metadata: Vec::new(),
             fault: None,
             cause: None,
+            reached: Reached::Nobody,
             requests: 0,
             host_calls: 0,
             kept: 0,

@@ -38,3 +38,4 @@ mod protocol;
 mod protocol_edges;
 mod refresh;
 mod sandbox;
+mod spending;

@@ -11,6 +11,7 @@
 //! | [`clients`] | the official SDKs as independent MCP clients |
 //! | [`guest`] | components written as text, to do what no toolchain would let them do |
 //! | [`server`] | one answer on loopback, counted |
+//! | [`raw`] | a plain server that answers with bytes as they are told |
 //! | [`canary`] | finds a secret in bytes, however it is written |
 //! | [`http`], [`process`], [`place`] | the ground |
 
@@ -25,5 +26,6 @@ pub mod idp;
 pub mod lookalike;
 pub mod place;
 pub mod process;
+pub mod raw;
 pub mod server;
 pub mod visit;

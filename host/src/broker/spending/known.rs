@@ -25,7 +25,15 @@ struct Inner {
     recent: VecDeque<(SecretName, Secret)>,
     /// Counts what was added to either.
     additions: u64,
-    made: Option<(Vec<(SecretName, Revision)>, u64, Redactor)>,
+    made: Option<Made>,
+}
+
+/// A redactor, and what it was made of.
+#[derive(Debug)]
+struct Made {
+    records: Vec<(SecretName, Revision)>,
+    additions: u64,
+    redactor: Redactor,
 }
 
 impl Known {
@@ -64,23 +72,20 @@ impl Known {
     /// With what rests in the vault; made anew only where something has changed.
     fn redactor(&self, records: &[(SecretName, Record)]) -> Redactor {
         let mut inner = self.lock();
-        let fits = |made: &(Vec<(SecretName, Revision)>, u64, Redactor)| {
-            made.1 == inner.additions
-                && made.0.len() == records.len()
-                && made
-                    .0
-                    .iter()
-                    .zip(records)
-                    .all(|((name, revision), (other, record))| name == other && *revision == record.revision)
+        let same = |((name, revision), (other, record)): (&(SecretName, Revision), &(SecretName, Record))| {
+            name == other && *revision == record.revision
         };
-        if let Some(made) = inner.made.as_ref().filter(|made| fits(made)) {
-            return made.2.clone();
+        let fits = |made: &&Made| {
+            made.additions == inner.additions && made.records.len() == records.len() && made.records.iter().zip(records).all(same)
+        };
+        if let Some(made) = inner.made.as_ref().filter(fits) {
+            return made.redactor.clone();
         }
         let resting = records.iter().flat_map(|(name, record)| values(record).into_iter().map(move |value| (name, value)));
         let others = inner.settings.iter().chain(inner.recent.iter().map(|(name, value)| (name, value)));
         let redactor = Redactor::new(resting.chain(others));
-        let state = records.iter().map(|(name, record)| (name.clone(), record.revision)).collect();
-        inner.made = Some((state, inner.additions, redactor.clone()));
+        let records = records.iter().map(|(name, record)| (name.clone(), record.revision)).collect();
+        inner.made = Some(Made { records, additions: inner.additions, redactor: redactor.clone() });
         redactor
     }
 }

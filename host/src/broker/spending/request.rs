@@ -196,7 +196,7 @@ impl Broker {
         let body_again = if safe { request.body.clone() } else { None };
         let incoming = self.egress.send(outgoing(full, request.body)).await?;
         if incoming.status != 401 {
-            return self.answer(incoming, &ready.prefixes, None);
+            return self.answer(&incoming, &ready.prefixes, None);
         }
         match self.renewed(&ready).await? {
             Some(fresh) if safe => {
@@ -204,14 +204,14 @@ impl Broker {
                 headers::inject(&mut full, &rule.inject, &fresh)?;
                 self.known.add_spent(&ready.name, &fresh);
                 let again = self.egress.send(outgoing(full, body_again)).await?;
-                self.answer(again, &ready.prefixes, Some("The first try was answered with 401; the token was renewed and the request sent once more."))
+                self.answer(&again, &ready.prefixes, Some("The first try was answered with 401; the token was renewed and the request sent once more."))
             }
             Some(_) => self.answer(
-                incoming,
+                &incoming,
                 &ready.prefixes,
                 Some("The token was refused and has been renewed. The request was not repeated, since it may change something: call again."),
             ),
-            None => self.answer(incoming, &ready.prefixes, None),
+            None => self.answer(&incoming, &ready.prefixes, None),
         }
     }
 
@@ -262,7 +262,7 @@ impl Broker {
     }
 
     /// The answer without anything secret.
-    fn answer(&self, incoming: Incoming, prefixes: &[String], note: Option<&'static str>) -> Result<Answer> {
+    fn answer(&self, incoming: &Incoming, prefixes: &[String], note: Option<&'static str>) -> Result<Answer> {
         let redactor = self.redactor()?;
         let shapes = (!prefixes.is_empty()).then(|| Shapes::new(prefixes));
         let redact = |bytes: &[u8]| {

@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use credentials_broker::descriptor::Descriptor;
-use credentials_broker::providers::dropin;
 use credentials_broker::providers::embedded::Lock;
+use credentials_broker::providers::{dropin, file};
 use credentials_broker::sandbox::Sandbox;
 
 const FOLDERS: [&str; 2] = ["../plugins", "tests/components"];
@@ -21,8 +21,7 @@ async fn every_component_describes_itself_as_its_lock_says_and_refreshes_where_i
         let lock: Lock = toml::from_str(&std::fs::read_to_string(folder.join("plugins.lock")).unwrap()).unwrap();
         for (name, locked) in lock.plugins {
             let file = elsewhere.as_ref().unwrap_or(&folder).join(format!("{name}.wasm"));
-            let bytes = std::fs::read(&file).unwrap();
-            let found = dropin::load(&file, bytes, locked.sha256, &sandbox).await.unwrap();
+            let found = dropin::load(&file, file::look_at(&file).unwrap(), &sandbox).await.unwrap();
             assert_eq!(*found.descriptor, Descriptor::parse(&locked.descriptor).unwrap(), "{name}");
             assert_eq!(found.descriptor.name, name);
             let says = found.descriptor.grants.iter().any(|grant| grant == "refresh_token");

@@ -49,7 +49,7 @@ impl Broker {
                 provider,
             }
         });
-        (overviews.collect(), listing.rejected)
+        (overviews.collect(), listing.unusable.into_iter().map(|unusable| unusable.error).collect())
     }
 
     /// Counts.

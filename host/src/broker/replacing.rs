@@ -34,7 +34,7 @@ pub(super) fn may_replace(
     let Some(old) = old else { return Ok(()) };
     match &old.stored {
         Stored::Static(_) => conflict(format!("\"{name}\" is a stored value; a login does not replace it.")),
-        Stored::Grant(grant) if grant.lineage != provider.lineage() => {
+        Stored::Grant(grant) if !provider.owns(&grant.lineage) => {
             conflict(format!("\"{name}\" is a login with {}.", grant.provider))
         }
         Stored::Grant(grant) if grant.client_id != client_id => {

@@ -2,6 +2,7 @@
 
 mod demo;
 mod providers;
+mod request;
 mod serve;
 
 use std::path::PathBuf;
@@ -47,6 +48,8 @@ enum Command {
     /// Looks at provider components.
     #[command(subcommand)]
     Providers(providers::Command),
+    /// Sends a request with a secret and prints the answer, without the secret.
+    Request(request::Options),
 }
 
 /// Reads the command line and does what it says.
@@ -57,7 +60,8 @@ pub fn main() -> ExitCode {
     let done = match arguments.command {
         None => serve::run(&arguments.options),
         Some(Command::Demo { headless }) => demo::run(headless),
-        Some(Command::Providers(command)) => providers::run(command),
+        Some(Command::Providers(command)) => providers::run(command, &arguments.options),
+        Some(Command::Request(request)) => request::run(&arguments.options, &request),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -51,7 +51,11 @@ pub(super) fn run(common: &super::Options, options: &Options) -> Result<()> {
     if answer.status < 400 {
         return Ok(());
     }
-    Err(Error::new(Code::ProviderError, format!("The server answered with {}.", answer.status), "Its answer is on standard output."))
+    Err(Error::new(
+        Code::ProviderError,
+        format!("The server answered with {}.", answer.status),
+        "Its answer is on standard output.",
+    ))
 }
 
 async fn send(broker: &Broker, request: Request) -> Result<Answer> {

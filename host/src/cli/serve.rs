@@ -13,6 +13,7 @@ use crate::config::{self, Browser};
 use crate::error::{Code, Error, Result};
 use crate::mcp;
 use crate::providers::Providers;
+use crate::providers::lock::Approvals;
 use crate::secret::Secret;
 use crate::vault::Memory;
 
@@ -45,13 +46,23 @@ pub(super) fn assemble(options: &Options) -> Result<Arc<Broker>> {
     if options.no_browser {
         config.browser = Browser::None;
     }
-    let providers = Providers::new(&config, &options.plugins, compile_cache())?;
+    let providers = providers(&config, &options.plugins)?;
     let jwt_secret = jwt_secret(std::env::var("JWT_SECRET"))?;
     let broker = Broker::new(&config, Arc::new(Memory::default()), providers, Audit::stderr(), jwt_secret.as_ref())?;
     if let Some(problem) = broker.mint_problem() {
         tracing::warn!("mint_token will refuse: {problem}");
     }
     Ok(broker)
+}
+
+/// The providers of this user: what the configuration and the command line name, and what is in the lock.
+pub(super) fn providers(config: &config::Config, plugins: &[PathBuf]) -> Result<Providers> {
+    let providers = Providers::new(config, plugins, compile_cache())?;
+    let folders = directories::ProjectDirs::from("", "", "mcp-credentials-broker");
+    Ok(match folders {
+        Some(folders) => providers.with_approvals(Approvals::at(folders.data_dir().to_owned())),
+        None => providers,
+    })
 }
 
 /// `JWT_SECRET`: never another key in its place because it could not be read.

@@ -29,6 +29,8 @@ pub struct Config {
     pub browser: Browser,
     /// Folders of provider components. Naming one here is the operator's approval of what lies in it.
     pub plugins: Vec<PathBuf>,
+    /// Whether components that are in no lock are refused, wherever they lie.
+    pub require_lock: bool,
     /// Where the browser comes back to.
     pub callback: Callback,
     /// Caps.
@@ -104,8 +106,35 @@ pub struct Provider {
     pub loopback_port: LoopbackPort,
     /// A component of a team's own, for a name that is not embedded.
     pub component: Option<PathBuf>,
+    /// Names and aliases of other providers that this component takes.
+    pub replaces: Vec<String>,
+    /// What one call of its component may use up, where that is not what holds for all.
+    pub limits: Limits,
     /// Everything else: the provider's settings, by the names its descriptor gives them.
     pub settings: BTreeMap<String, Source>,
+}
+
+/// `[providers.NAME.limits]`: what one call of a component may use up. Not set: what holds for all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Memory of all its instances, in MiB.
+    pub memory_mib: Option<u64>,
+    /// The whole call, in seconds, waiting included.
+    pub deadline_seconds: Option<u64>,
+    /// Computing alone, in seconds.
+    pub computing_seconds: Option<u64>,
+    /// Requests sent.
+    pub requests: Option<u64>,
+    /// Calls of the host's functions.
+    pub host_calls: Option<u64>,
+    /// The largest answer of an endpoint, in KiB.
+    pub answer_kib: Option<u64>,
+    /// Lines logged.
+    pub log_lines: Option<u64>,
+    /// Elements of all its tables.
+    pub table_elements: Option<u64>,
+    /// Instances, and memories, and tables.
+    pub instances: Option<u64>,
 }
 
 /// Which port a callback may use.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use super::reader::{Document, Item, Section};
-use super::{Browser, Callback, Config, Egress, Elsewhere, LoopbackPort, Provider, Source};
+use super::{Browser, Callback, Config, Egress, Elsewhere, Limits, LoopbackPort, Provider, Source};
 use crate::error::Result;
 
 /// Reads the text. Relative paths are relative to `folder`, and `~` is `home`.
@@ -20,6 +20,7 @@ pub(super) fn parse(file: &Path, text: &str, folder: &Path, home: Option<&Path>)
     let config = Config {
         browser: optional(&mut root, "browser", |item| browser(&item))?.unwrap_or_default(),
         plugins: optional(&mut root, "plugins", folders)?.unwrap_or_default(),
+        require_lock: optional(&mut root, "require_lock", |item| item.yes_or_no("require_lock = true"))?.unwrap_or_default(),
         callback: callback(root.section("callback")?)?,
         policy: secrets::policy(root.section("policy")?)?,
         egress: egress(root.section("egress")?, &paths)?,
@@ -134,13 +135,39 @@ fn provider(mut section: Section<'_>, paths: &Paths<'_>) -> Result<Provider> {
     };
     let port = |item: Item<'_>| item.parsed(port, "\"exact\" or \"any\"", "loopback_port = \"any\"");
     let component = |item: Item<'_>| item.parsed(|text| paths.read(text), "the name of a file", "component = \"acme.wasm\"");
+    let replaces =
+        |item: Item<'_>| item.list(|text| Some(text.to_owned()), "a list of names of other providers", "replaces = [\"github\"]");
     Ok(Provider {
         scopes: optional(&mut section, "scopes", scopes)?,
         loopback_port: optional(&mut section, "loopback_port", port)?.unwrap_or_default(),
         component: optional(&mut section, "component", component)?,
+        replaces: optional(&mut section, "replaces", replaces)?.unwrap_or_default(),
+        limits: optional(&mut section, "limits", limits)?.unwrap_or_default(),
         // Their names are in the provider's descriptor; whoever has that checks them.
         settings: section.rest().into_iter().map(|(key, item)| Ok((key, source(item, paths)?))).collect::<Result<_>>()?,
     })
+}
+
+/// Wide enough for any provider, and never so wide that one component takes the machine.
+fn limits(item: Item<'_>) -> Result<Limits> {
+    let form = "limits = { memory_mib = 128, deadline_seconds = 60 }";
+    let mut section = item.table("a table of numbers", form)?;
+    let mut take = |key: &'static str, least: u64, most: u64| {
+        optional(&mut section, key, |item| item.number(least..=most, &format!("{key} = {most}")))
+    };
+    let limits = Limits {
+        memory_mib: take("memory_mib", 1, 1024)?,
+        deadline_seconds: take("deadline_seconds", 1, 300)?,
+        computing_seconds: take("computing_seconds", 1, 60)?,
+        requests: take("requests", 1, 64)?,
+        host_calls: take("host_calls", 10, 1_000_000)?,
+        answer_kib: take("answer_kib", 1, 4096)?,
+        log_lines: take("log_lines", 0, 1000)?,
+        table_elements: take("table_elements", 100, 1_000_000)?,
+        instances: take("instances", 1, 1000)?,
+    };
+    section.finish()?;
+    Ok(limits)
 }
 
 /// RFC 6749 section 3.3: a scope-token.

@@ -136,6 +136,18 @@ impl<'a> Item<'a> {
         number.filter(|number| *number > 0).ok_or_else(|| self.wrong("a whole number from 1", form))
     }
 
+    /// A whole number within bounds.
+    pub(super) fn number(&self, bounds: std::ops::RangeInclusive<u64>, form: &str) -> Result<u64> {
+        let number = self.value.as_integer().and_then(|number| u64::from_str_radix(number.as_str(), number.radix()).ok());
+        let expected = format!("a whole number from {} to {}", bounds.start(), bounds.end());
+        number.filter(|number| bounds.contains(number)).ok_or_else(|| self.wrong(&expected, form))
+    }
+
+    /// `true` or `false`.
+    pub(super) fn yes_or_no(&self, form: &str) -> Result<bool> {
+        self.value.as_bool().ok_or_else(|| self.wrong("true or false", form))
+    }
+
     /// A table, called in messages as it is placed.
     pub(super) fn table(self, expected: &str, form: &str) -> Result<Section<'a>> {
         let wrong = self.wrong(expected, form);

@@ -1,16 +1,15 @@
 //! Components that an operator dropped in.
 //!
-//! A folder or file that the operator named is approved by that. A component that cannot be used is told of by its own
-//! error and never hides the others.
+//! A component that cannot be used is told of by its own error and never hides the others.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
-
+use super::capabilities::Inspection;
+use super::file::Contents;
 use crate::descriptor::Descriptor;
 use crate::error::{Code, Error, Result, foreign};
-use crate::sandbox::{MAX_COMPONENT, Prepared, Sandbox};
+use crate::sandbox::{Prepared, Sandbox};
 
 /// A drop-in that was read, compiled and described.
 #[derive(Clone)]
@@ -19,81 +18,35 @@ pub struct DropIn {
     pub descriptor: Arc<Descriptor>,
     /// SHA-256 of the component, in hex.
     pub sha256: String,
+    /// How many bytes it has.
+    pub bytes: u64,
     /// Where it lies.
     pub path: PathBuf,
     /// Ready for calls.
     pub prepared: Prepared,
 }
 
-/// The `*.wasm` files directly in a folder, in the order of their names.
-///
-/// # Errors
-/// `invalid_configuration` where the folder cannot be read.
-pub fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
-    let unreadable = |error: std::io::Error| {
-        Error::new(
-            Code::InvalidConfiguration,
-            format!("The plugin folder {} cannot be read: {error}.", folder.display()),
-            "Correct `plugins` in broker.toml, or --plugins.",
-        )
-    };
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        if path.extension().is_some_and(|extension| extension == "wasm") {
-            files.push(path);
+impl DropIn {
+    /// What it is and asks for.
+    #[must_use]
+    pub fn inspection(&self) -> Inspection {
+        Inspection {
+            sha256: self.sha256.clone(),
+            bytes: self.bytes,
+            make: self.prepared.make().clone(),
+            descriptor: self.descriptor.as_ref().clone(),
         }
     }
-    files.sort();
-    Ok(files)
-}
-
-/// Reads a component's bytes, once: what is hashed is what is compiled.
-///
-/// # Errors
-/// `component_rejected` where it is no regular file, too large, or others may write to it.
-pub fn read(path: &Path) -> Result<(Vec<u8>, String)> {
-    let rejected =
-        |reason: String, hint: &'static str| Error::new(Code::ComponentRejected, format!("{}: {reason}.", path.display()), hint);
-    let unreadable =
-        |error: std::io::Error| rejected(format!("it cannot be read ({error})"), "Check the path and its permissions.");
-    let found = std::fs::symlink_metadata(path).map_err(unreadable)?;
-    if !found.is_file() {
-        return Err(rejected(
-            "it is no regular file".to_owned(),
-            "Copy the component itself into the folder; links are not followed.",
-        ));
-    }
-    if found.len() > MAX_COMPONENT as u64 {
-        return Err(rejected(
-            format!("it is larger than {} MiB", MAX_COMPONENT >> 20),
-            "If you installed it, check that it is the right file. If you wrote it, build it with optimization for size.",
-        ));
-    }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        if found.permissions().mode() & 0o022 != 0 {
-            return Err(rejected(
-                "others may write to it".to_owned(),
-                "Run chmod go-w on it, after checking that it is what you installed.",
-            ));
-        }
-    }
-    let bytes = std::fs::read(path).map_err(unreadable)?;
-    let digest = hex(&Sha256::digest(&bytes));
-    Ok((bytes, digest))
 }
 
 /// Compiles a component and asks it for its descriptor.
 ///
 /// # Errors
 /// `component_rejected` or `component_fault`, naming the file.
-pub async fn load(path: &Path, bytes: Vec<u8>, sha256: String, sandbox: &Sandbox) -> Result<DropIn> {
-    let named = |error: Error| {
-        let hint = error.hint().to_owned();
-        Error::new(error.code(), format!("{}: {}", path.display(), error.message()), hint)
-    };
+pub async fn load(path: &Path, contents: Contents, sandbox: &Sandbox) -> Result<DropIn> {
+    let size = contents.bytes.len() as u64;
+    let Contents { bytes, sha256, .. } = contents;
+    let named = |error: Error| named(path, &error);
     let prepared = sandbox.prepare(bytes).await.map_err(named)?;
     let text = prepared.describe().await.map_err(named)?;
     let descriptor = Descriptor::parse(&text).map_err(|reason| {
@@ -103,7 +56,12 @@ pub async fn load(path: &Path, bytes: Vec<u8>, sha256: String, sandbox: &Sandbox
             "If you installed it, ask its author for a corrected one. If you wrote it, correct its descriptor; wit/descriptor.schema.json says what it must be.",
         )
     })?;
-    Ok(DropIn { descriptor: Arc::new(descriptor), sha256, path: path.to_owned(), prepared })
+    Ok(DropIn { descriptor: Arc::new(descriptor), sha256, bytes: size, path: path.to_owned(), prepared })
+}
+
+/// An error that tells which file it is about.
+pub(super) fn named(path: &Path, error: &Error) -> Error {
+    Error::new(error.code(), format!("{}: {}", path.display(), error.message()), error.hint().to_owned())
 }
 
 /// Whether a drop-in may be called what it calls itself, and read the variables it names. `taken` says which other
@@ -123,7 +81,10 @@ pub fn check_claims(
         if let Some(other) = taken(name) {
             return Err(rejected(
                 format!("it calls itself {name}, a name that {other} has"),
-                "Remove it, or ask its author for a component with a name of its own.".to_owned(),
+                format!(
+                    "Remove it, or ask its author for a component with a name of its own. If you want it to have that name, say so: {}.",
+                    allowing(path, descriptor, name)
+                ),
             ));
         }
     }
@@ -146,15 +107,13 @@ pub fn check_claims(
     Ok(())
 }
 
+/// The lines of the operator's file that give a component a name.
+fn allowing(path: &Path, descriptor: &Descriptor, name: &str) -> String {
+    let section = format!("[providers.{}] component = {:?}", descriptor.name, path.display().to_string());
+    if *name == descriptor.name { section } else { format!("{section}, replaces = [\"{name}\"]") }
+}
+
 /// How the environment variables of a provider begin.
 pub(super) fn prefix(name: &str) -> String {
     format!("{}_", name.to_ascii_uppercase().replace('-', "_"))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -1,71 +1,80 @@
-//! Which components there are, and what the operator set for each.
+//! Which components there are, whose word it is that they may be used, and what the operator set for each.
 //!
-//! Six are embedded; others lie in folders that the operator named, or are named by `[providers.NAME] component`.
-//! Nothing is compiled until a provider is used: the embedded ones bring their descriptors along.
+//! Six are embedded. Others lie in folders that the operator named, are named by `[providers.NAME] component`, or lie in
+//! the platform's own plugin folder, where they are inert until the lock has their digest. Nothing of the embedded and
+//! the locked ones is compiled until they are used: their descriptors are at hand.
 
+pub mod approve;
+pub mod capabilities;
+mod claims;
 pub mod dropin;
 pub mod embedded;
+pub mod file;
+pub mod lock;
+mod provider;
 pub mod settings;
+mod survey;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::OnceCell;
 
 use crate::config::{self, Config};
 use crate::descriptor::Descriptor;
-use crate::descriptor::settings::Settings;
 use crate::error::{Code, Error, Result, foreign};
 use crate::sandbox::{Prepared, Sandbox};
-use dropin::DropIn;
+use lock::Approvals;
+use provider::Component;
+pub use provider::{Approval, Origin, Provider};
 
 /// All providers of this process.
 pub struct Providers {
     sandbox: OnceCell<Sandbox>,
     cache: Option<PathBuf>,
     operator: BTreeMap<String, config::Provider>,
+    require_lock: bool,
     folders: Vec<PathBuf>,
+    approvals: Option<Approvals>,
     embedded: Vec<Arc<Provider>>,
-    /// Drop-ins by path and digest: unchanged bytes are not compiled again, and their settings stay.
-    known: Mutex<BTreeMap<(PathBuf, String), Known>>,
+    /// Names of embedded providers that the operator's file gives to a component of its own.
+    given_away: BTreeSet<String>,
+    /// What came of each file: unchanged bytes are neither read nor compiled again, and their settings stay.
+    known: Mutex<BTreeMap<PathBuf, survey::Known>>,
     listing: tokio::sync::Mutex<()>,
 }
 
-/// The most component files: each is read whenever providers are listed.
-const MAX_DROP_INS: usize = 64;
-
-/// What came of loading a drop-in, and when.
-#[derive(Clone)]
-struct Known {
-    since: Instant,
-    outcome: Result<Arc<Provider>>,
-}
-
-/// How long a component that could not be loaded is not tried again: a `describe` that never ends would hold up
-/// whoever asks for another drop-in.
-const FAILED_FOR: Duration = Duration::from_secs(60);
-
-/// One provider: its descriptor, its component, and what the operator set.
-pub struct Provider {
-    descriptor: Arc<Descriptor>,
-    source: Component,
-    operator: config::Provider,
-    prepared: OnceCell<Prepared>,
-}
-
-enum Component {
-    Embedded(&'static [u8]),
-    DropIn { path: PathBuf, sha256: String },
-}
-
 /// What `list` finds: providers, and components that cannot be used, each with its reason.
+#[derive(Default)]
 pub struct Listing {
     /// Providers, embedded ones first.
     pub providers: Vec<Arc<Provider>>,
     /// Components that cannot be used.
-    pub rejected: Vec<Error>,
+    pub unusable: Vec<Unusable>,
+}
+
+/// A component, or a folder of them, that cannot be used.
+#[derive(Debug, Clone)]
+pub struct Unusable {
+    /// The file or folder, where it is one.
+    pub path: Option<PathBuf>,
+    /// The name it would have, where that is known.
+    pub name: Option<String>,
+    /// SHA-256 of its bytes, where they could be read.
+    pub sha256: Option<String>,
+    /// Whether nothing is wrong with it but that nobody has approved it.
+    pub inert: bool,
+    /// Why.
+    pub error: Error,
+}
+
+impl Listing {
+    /// The provider of that name or alias.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&Arc<Provider>> {
+        self.providers.iter().find(|provider| provider.answers_to(name))
+    }
 }
 
 impl Providers {
@@ -75,36 +84,60 @@ impl Providers {
     /// # Errors
     /// `invalid_configuration` where `[providers.…]` has a setting that the provider does not know.
     pub fn new(config: &Config, folders: &[PathBuf], cache: Option<PathBuf>) -> Result<Self> {
+        let given_away = given_away(config);
         let mut embedded = Vec::new();
         for component in embedded::all() {
-            let descriptor = Arc::clone(&component.descriptor);
+            let mut descriptor = Arc::clone(&component.descriptor);
+            if given_away.contains(&descriptor.name) {
+                continue;
+            }
+            if descriptor.aliases.iter().any(|alias| given_away.contains(alias)) {
+                Arc::make_mut(&mut descriptor).aliases.retain(|alias| !given_away.contains(alias));
+            }
             let operator = operators_word(config, &descriptor)?;
-            if operator.component.is_some() {
+            if !operator.replaces.is_empty() {
                 return Err(Error::new(
                     Code::InvalidConfiguration,
-                    format!("[providers.{}] names a component, but {} is embedded.", descriptor.name, descriptor.title),
-                    "Give the component a name of its own.",
+                    format!("[providers.{}] has `replaces`, but {} is embedded.", descriptor.name, descriptor.title),
+                    "Write it into the section of a component of your own.",
                 ));
             }
             settings::check_names(&descriptor, &operator)?;
             embedded.push(Arc::new(Provider {
                 descriptor,
-                source: Component::Embedded(component.component),
+                source: Component::Embedded { bytes: component.component, sha256: component.sha256.clone() },
                 operator,
                 prepared: OnceCell::new(),
             }));
         }
         let folders: Vec<PathBuf> = config.plugins.iter().chain(folders).cloned().collect();
-        check_provider_names(config, &embedded, folders.is_empty())?;
+        check_provider_names(config, folders.is_empty())?;
         Ok(Self {
             sandbox: OnceCell::new(),
             cache,
             operator: config.providers.clone(),
+            require_lock: config.require_lock,
             folders,
+            approvals: None,
             embedded,
+            given_away,
             known: Mutex::new(BTreeMap::new()),
             listing: tokio::sync::Mutex::default(),
         })
+    }
+
+    /// With the user's approvals. Without them there is no plugin folder but those that are named, and nothing is in
+    /// the lock.
+    #[must_use]
+    pub fn with_approvals(mut self, approvals: Approvals) -> Self {
+        self.approvals = Some(approvals);
+        self
+    }
+
+    /// The user's approvals.
+    #[must_use]
+    pub const fn approvals(&self) -> Option<&Approvals> {
+        self.approvals.as_ref()
     }
 
     /// The provider of that name or alias.
@@ -115,12 +148,19 @@ impl Providers {
         if let Some(found) = self.embedded.iter().find(|provider| provider.answers_to(name)) {
             return Ok(Arc::clone(found));
         }
-        let listing = self.list().await;
-        if let Some(found) = listing.providers.iter().find(|provider| provider.answers_to(name)) {
+        // what is ready does not wait for a newcomer that is still being compiled
+        if let Some(found) = self.ready().await.find(name) {
             return Ok(Arc::clone(found));
         }
+        let listing = self.list().await;
+        if let Some(found) = listing.find(name) {
+            return Ok(Arc::clone(found));
+        }
+        if let Some(unusable) = listing.unusable.iter().find(|unusable| unusable.name.as_deref() == Some(name)) {
+            return Err(unusable.error.clone());
+        }
         let names: Vec<&str> = listing.providers.iter().map(|provider| provider.descriptor.name.as_str()).collect();
-        let rejected = match listing.rejected.as_slice() {
+        let rejected = match listing.unusable.as_slice() {
             [] => String::new(),
             some => format!(" {} component(s) cannot be used; list_providers says why.", some.len()),
         };
@@ -131,118 +171,6 @@ impl Providers {
         ))
     }
 
-    /// Every provider there is now. Folders are read anew, so a file dropped in is there without a restart.
-    pub async fn list(&self) -> Listing {
-        // One at a time: what is slow to compile is not compiled by every call that comes meanwhile.
-        let _turn = self.listing.lock().await;
-        let mut listing = Listing { providers: self.embedded.clone(), rejected: Vec::new() };
-        let mut loaded = Vec::new();
-        let files = self.files(&mut listing.rejected);
-        for path in &files {
-            match self.drop_in(path).await {
-                Ok(provider) => loaded.push((path.clone(), provider)),
-                Err(error) => listing.rejected.push(error),
-            }
-        }
-        self.known().retain(|(path, _), _| files.contains(path));
-        for (path, provider) in &loaded {
-            match self.check_claims(path, provider, &loaded) {
-                Ok(()) => listing.providers.push(Arc::clone(provider)),
-                Err(error) => listing.rejected.push(error),
-            }
-        }
-        listing
-    }
-
-    /// Whether a drop-in takes nothing from another provider. Held against all that lie there now, each time: a file that
-    /// came later must not take the name of one that is in use. Of two files with one name neither has it, unless the
-    /// operator's file names one of them.
-    fn check_claims(&self, path: &Path, provider: &Provider, loaded: &[(PathBuf, Arc<Provider>)]) -> Result<()> {
-        let named = |path: &Path| self.operator.values().any(|operator| operator.component.as_deref() == Some(path));
-        // what the operator named gives way to nothing but that
-        let rivals: Vec<_> = loaded.iter().filter(|(other, _)| other != path && (named(other) || !named(path))).collect();
-        let taken = |name: &str| {
-            if self.embedded.iter().any(|other| other.answers_to(name)) {
-                return Some("an embedded provider".to_owned());
-            }
-            rivals.iter().find(|(_, other)| other.answers_to(name)).map(|(other, _)| other.display().to_string())
-        };
-        // `github-client` has a prefix of its own, and GITHUB_CLIENT_SECRET begins with it.
-        let reserved = |variable: &str| {
-            self.embedded.iter().chain(rivals.iter().map(|(_, other)| other)).any(|other| other.has_prefix_of(variable))
-        };
-        dropin::check_claims(path, &provider.descriptor, taken, reserved)
-    }
-
-    fn files(&self, rejected: &mut Vec<Error>) -> Vec<PathBuf> {
-        let mut files: Vec<PathBuf> = self.operator.values().filter_map(|operator| operator.component.clone()).collect();
-        for folder in &self.folders {
-            match dropin::files_in(folder) {
-                Ok(found) => files.extend(found),
-                Err(error) => rejected.push(error),
-            }
-        }
-        // a folder may be named twice, in two ways; the file itself may be a link, and is judged as that
-        let mut seen = BTreeSet::new();
-        files.retain(|path| {
-            let folder = path.parent().and_then(|folder| std::fs::canonicalize(folder).ok());
-            seen.insert((folder, path.file_name().map(ToOwned::to_owned)))
-        });
-        if files.len() > MAX_DROP_INS {
-            rejected.push(Error::new(
-                Code::Limit,
-                format!("There are {} component files; only {MAX_DROP_INS} are looked at.", files.len()),
-                "Take those that are not needed out of the folders of plugins.",
-            ));
-            files.truncate(MAX_DROP_INS);
-        }
-        files
-    }
-
-    async fn drop_in(&self, path: &Path) -> Result<Arc<Provider>> {
-        let file = path.to_owned();
-        let read = tokio::task::spawn_blocking(move || dropin::read(&file)).await;
-        let (bytes, digest) = read.map_err(|_| Error::new(Code::Internal, "A component could not be read.", "Try again."))??;
-        let key = (path.to_owned(), digest.clone());
-        let known = self.known().get(&key).cloned();
-        if let Some(known) = known.filter(|known| known.outcome.is_ok() || known.since.elapsed() < FAILED_FOR) {
-            return known.outcome;
-        }
-        let loaded = dropin::load(path, bytes, digest, self.sandbox().await?).await;
-        let outcome = loaded.and_then(|drop_in| self.adopt(drop_in)).map(Arc::new);
-        let mut known = self.known();
-        known.retain(|(other, _), _| other != path);
-        known.insert(key, Known { since: Instant::now(), outcome: outcome.clone() });
-        outcome
-    }
-
-    fn known(&self) -> MutexGuard<'_, BTreeMap<(PathBuf, String), Known>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn adopt(&self, drop_in: DropIn) -> Result<Provider> {
-        let named = self.operator.iter().find(|(_, operator)| operator.component.as_ref() == Some(&drop_in.path));
-        if let Some((name, _)) = named.filter(|(name, _)| **name != drop_in.descriptor.name) {
-            return Err(Error::new(
-                Code::ComponentRejected,
-                format!(
-                    "{}: it calls itself {}, but [providers.{name}] names it.",
-                    drop_in.path.display(),
-                    drop_in.descriptor.name
-                ),
-                format!("Call that section [providers.{}].", drop_in.descriptor.name),
-            ));
-        }
-        let operator = self.operator.get(&drop_in.descriptor.name).cloned().unwrap_or_default();
-        settings::check_names(&drop_in.descriptor, &operator)?;
-        Ok(Provider {
-            descriptor: drop_in.descriptor,
-            source: Component::DropIn { path: drop_in.path, sha256: drop_in.sha256 },
-            operator,
-            prepared: OnceCell::new_with(Some(drop_in.prepared)),
-        })
-    }
-
     /// The engine, started at its first need.
     ///
     /// # Errors
@@ -251,28 +179,52 @@ impl Providers {
         self.sandbox.get_or_try_init(|| async { Sandbox::new(self.cache.as_deref()) }).await
     }
 
-    /// The component of a provider, compiled at its first need.
+    /// The component of a provider, compiled at its first need, under its limits.
     ///
     /// # Errors
-    /// `component_rejected`.
+    /// `component_rejected`, also where a file is no longer what it was when it was listed.
     pub async fn prepared<'a>(&self, provider: &'a Provider) -> Result<&'a Prepared> {
         let compile = || async {
-            match provider.source {
-                Component::Embedded(bytes) => self.sandbox().await?.prepare(bytes).await,
-                Component::DropIn { .. } => {
-                    Err(Error::new(Code::Internal, "A drop-in came without its compiled form.", "Report this."))
-                }
-            }
+            let sandbox = self.sandbox().await?;
+            let prepared = match &provider.source {
+                Component::Embedded { bytes, .. } => sandbox.prepare(*bytes).await?,
+                Component::DropIn(origin) => sandbox.prepare(survey::bytes_of(origin).await?).await?,
+            };
+            Ok(prepared.with_limits(provider.limits()))
         };
         provider.prepared.get_or_try_init(compile).await
     }
+
+    /// The bytes of a provider's component, as they were listed.
+    ///
+    /// # Errors
+    /// `component_rejected` where a file is no longer what it was.
+    pub async fn bytes(&self, provider: &Provider) -> Result<Vec<u8>> {
+        match &provider.source {
+            Component::Embedded { bytes, .. } => Ok(bytes.to_vec()),
+            Component::DropIn(origin) => survey::bytes_of(origin).await,
+        }
+    }
+}
+
+/// Names of embedded providers that sections with a component of their own take.
+fn given_away(config: &Config) -> BTreeSet<String> {
+    let embedded = |name: &&String| embedded::all().iter().any(|component| is_called(&component.descriptor, name));
+    let sections = config.providers.iter();
+    let own = sections.clone().filter(|(_, operator)| operator.component.is_some()).map(|(name, _)| name);
+    let taken = sections.flat_map(|(_, operator)| &operator.replaces);
+    own.chain(taken).filter(embedded).cloned().collect()
+}
+
+fn is_called(descriptor: &Descriptor, name: &str) -> bool {
+    descriptor.name == name || descriptor.aliases.iter().any(|alias| alias == name)
 }
 
 /// A misspelt `[providers.NAME]` is an error, unless a folder may hold a component of that name.
-fn check_provider_names(config: &Config, embedded: &[Arc<Provider>], closed: bool) -> Result<()> {
+fn check_provider_names(config: &Config, closed: bool) -> Result<()> {
     for (name, operator) in &config.providers {
-        let known = operator.component.is_some() || embedded.iter().any(|provider| provider.answers_to(name));
-        let names = embedded.iter().map(|provider| provider.descriptor.name.as_str());
+        let known = operator.component.is_some() || embedded::all().iter().any(|known| is_called(&known.descriptor, name));
+        let names = embedded::all().iter().map(|component| component.descriptor.name.as_str());
         let near = names.max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name))).unwrap_or("oauth2");
         // a misspelt scope limit is no limit, so what is nearly an embedded name is an error even then
         if known || (!closed && strsim::jaro(near, name) < 0.9) {
@@ -302,86 +254,45 @@ fn operators_word(config: &Config, descriptor: &Descriptor) -> Result<config::Pr
     }
 }
 
-impl Provider {
-    /// What it says of itself.
-    #[must_use]
-    pub const fn descriptor(&self) -> &Arc<Descriptor> {
-        &self.descriptor
-    }
-
-    /// Whether the name or an alias is this.
-    #[must_use]
-    pub fn answers_to(&self, name: &str) -> bool {
-        self.descriptor.name == name || self.descriptor.aliases.iter().any(|alias| alias == name)
-    }
-
-    /// Whether an environment variable begins as this provider's do.
-    fn has_prefix_of(&self, variable: &str) -> bool {
-        let mut names = std::iter::once(&self.descriptor.name).chain(&self.descriptor.aliases);
-        names.any(|name| variable.starts_with(&dropin::prefix(name)))
-    }
-
-    /// Whose logins these are: `embedded:NAME`, which a new release of the broker keeps, or `plugin:NAME:DIGEST`. Other
-    /// bytes under a drop-in's name never come by its logins: nobody has approved that.
-    #[must_use]
-    pub fn lineage(&self) -> String {
-        match &self.source {
-            Component::Embedded(_) => format!("embedded:{}", self.descriptor.name),
-            Component::DropIn { sha256, .. } => format!("plugin:{}:{sha256}", self.descriptor.name),
-        }
-    }
-
-    /// Whether it is one of the official ones.
-    #[must_use]
-    pub const fn is_embedded(&self) -> bool {
-        matches!(self.source, Component::Embedded(_))
-    }
-
-    /// Where a drop-in lies.
-    #[must_use]
-    pub fn path(&self) -> Option<&std::path::Path> {
-        match &self.source {
-            Component::Embedded(_) => None,
-            Component::DropIn { path, .. } => Some(path),
-        }
-    }
-
-    /// What the operator said in `[providers.NAME]`.
-    #[must_use]
-    pub const fn operator(&self) -> &config::Provider {
-        &self.operator
-    }
-
-    /// What is still missing before a login, by name.
-    #[must_use]
-    pub fn missing(&self) -> Option<settings::Missing> {
-        settings::missing(&self.descriptor, &self.operator)
-    }
-
-    /// Reads the settings. May read files and run commands: call it where blocking is allowed.
-    ///
-    /// # Errors
-    /// `not_configured` or `invalid_configuration`.
-    pub fn read_settings(&self) -> Result<Settings> {
-        settings::read(&self.descriptor, &self.operator)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn config(sections: &[(&str, config::Provider)]) -> Config {
+        Config {
+            providers: sections.iter().map(|(name, operator)| ((*name).to_owned(), operator.clone())).collect(),
+            ..Config::default()
+        }
+    }
+
     #[test]
     fn a_misspelt_section_is_an_error_even_where_a_folder_may_hold_others() {
         let new = |name: &str, folders: &[PathBuf]| {
-            let mut config = Config::default();
-            config.providers.insert(name.to_owned(), config::Provider::default());
-            Providers::new(&config, folders, None).err()
+            Providers::new(&config(&[(name, config::Provider::default())]), folders, None).err()
         };
         let folder = [PathBuf::from("plugins")];
         assert!(new("githb", &[]).unwrap().hint().contains("[providers.github]"));
         assert!(new("githb", &folder).unwrap().hint().contains("[providers.github]"));
         assert!(new("acme", &[]).is_some());
         assert!(new("acme", &folder).is_none() && new("gcp", &folder).is_none());
+    }
+
+    #[test]
+    fn an_embedded_name_is_free_only_where_the_operators_file_gives_it_away() {
+        let names = |sections: &[(&str, config::Provider)]| {
+            let providers = Providers::new(&config(sections), &[], None).unwrap();
+            let name = |provider: &Arc<Provider>| {
+                std::iter::once(&provider.descriptor.name).chain(&provider.descriptor.aliases).cloned().collect::<Vec<_>>()
+            };
+            providers.embedded.iter().flat_map(name).collect::<BTreeSet<_>>()
+        };
+        let all = names(&[]);
+        assert!(all.contains("github") && all.contains("gcp") && all.contains("google"));
+        let component = || config::Provider { component: Some("x.wasm".into()), ..config::Provider::default() };
+        let without = names(&[("github", component())]);
+        assert!(!without.contains("github") && without.len() == all.len() - 1);
+        let taking = config::Provider { replaces: vec!["gcp".to_owned()], ..component() };
+        let without = names(&[("acme", taking)]);
+        assert!(without.contains("google") && !without.contains("gcp"), "only the alias goes");
     }
 }

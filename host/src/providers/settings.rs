@@ -34,6 +34,34 @@ pub fn missing(descriptor: &Descriptor, operator: &config::Provider) -> Option<M
     (!what.is_empty()).then_some(Missing { what })
 }
 
+/// Where a setting's value comes from, found without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Given {
+    /// The operator's file says so.
+    File,
+    /// This variable.
+    Environment(String),
+    /// The component's default.
+    Default,
+    /// Nowhere.
+    Not,
+}
+
+/// Where a setting's value comes from.
+#[must_use]
+pub fn given(setting: &Setting, operator: &config::Provider) -> Given {
+    let variable = || setting.env.iter().find(|name| std::env::var(name).is_ok_and(|value| !value.trim().is_empty()));
+    match operator.settings.get(&setting.name) {
+        Some(_) if is_given(setting, operator) => Given::File,
+        Some(_) => Given::Not,
+        None => match variable() {
+            Some(name) => Given::Environment(name.clone()),
+            None if setting.default.is_some() => Given::Default,
+            None => Given::Not,
+        },
+    }
+}
+
 fn is_given(setting: &Setting, operator: &config::Provider) -> bool {
     match operator.settings.get(&setting.name) {
         Some(Source::Elsewhere(Elsewhere::Env(variable))) => std::env::var_os(variable).is_some_and(|value| !value.is_empty()),
@@ -131,8 +159,12 @@ fn not_configured(descriptor: &Descriptor, missing: &Missing) -> Error {
 pub fn check_names(descriptor: &Descriptor, operator: &config::Provider) -> Result<()> {
     for name in operator.settings.keys() {
         if descriptor.setting(name).is_none() {
-            let known: Vec<&str> =
-                descriptor.settings.iter().map(|setting| setting.name.as_str()).chain(["scopes", "loopback_port"]).collect();
+            let known: Vec<&str> = descriptor
+                .settings
+                .iter()
+                .map(|setting| setting.name.as_str())
+                .chain(["scopes", "loopback_port", "component", "replaces", "limits"])
+                .collect();
             let near = known.iter().copied().max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));
             return Err(Error::new(
                 Code::InvalidConfiguration,

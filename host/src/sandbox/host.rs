@@ -17,10 +17,8 @@ use crate::egress::Outgoing;
 use crate::error::{Code, Error, foreign};
 use crate::secret::Kind;
 
-/// The largest metadata document, in bytes.
-const METADATA_LIMIT: usize = 1024 * 1024;
-/// The largest answer of another endpoint, in bytes: all of it is searched for every secret.
-const ANSWER_LIMIT: usize = 256 * 1024;
+/// How much larger a metadata document may be than another endpoint's answer, all of which is searched for every secret.
+const METADATA_FACTOR: usize = 4;
 /// How long one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 /// The longest text that a component may hand over in one argument, in bytes.
@@ -237,7 +235,7 @@ impl host::HostRequest for State {
                 url: ready.url,
                 headers: ready.headers,
                 body: ready.body,
-                limit: if ready.endpoint.role == Role::Metadata { METADATA_LIMIT } else { ANSWER_LIMIT },
+                limit: self.limits.answer_bytes * if ready.endpoint.role == Role::Metadata { METADATA_FACTOR } else { 1 },
                 cut: false,
                 timeout: REQUEST_TIMEOUT,
             })

@@ -4,17 +4,19 @@
 
 use wasmtime::Engine;
 use wasmtime::component::Component;
+use wasmtime::component::types::ComponentItem;
 
+use super::signature;
 use crate::error::{Code, Error, Result};
 
 /// The contract's package.
-const PACKAGE: &str = "credentials-broker:provider/";
+pub(super) const PACKAGE: &str = "credentials-broker:provider/";
 /// The contract's version that this broker speaks.
 pub const CONTRACT_VERSION: &str = "0.1.0";
 /// Interfaces that would open a way around the broker's own door.
 const FORBIDDEN: &[&str] = &["wasi:http/", "wasi:sockets/"];
 
-fn rejected(message: String, hint: impl Into<String>) -> Error {
+pub(super) fn rejected(message: String, hint: impl Into<String>) -> Error {
     Error::new(Code::ComponentRejected, message, hint.into())
 }
 
@@ -24,19 +26,19 @@ pub(super) fn not_a_component(bytes: &[u8], error: &wasmtime::Error) -> Error {
     if bytes.starts_with(b"\0asm\x01\0\0\0") {
         return rejected(
             "This is a core WebAssembly module, not a component.".to_owned(),
-            "If you installed it, ask its author for the component. If you wrote it, build for wasm32-wasip2, or wrap it with `wasm-tools component new`.",
+            "If you installed it, ask its author for the component. If you wrote it, build for wasm32-wasip2, or wrap it: `wasm-tools component new FILE -o acme.wasm`.",
         );
     }
     if !bytes.starts_with(b"\0asm") {
         return rejected(
             "This is not a WebAssembly file.".to_owned(),
-            "If you installed it, get it again; the download may have been an error page.",
+            "If you installed it, get it again; the download may have been an error page. If you wrote it, name the .wasm file that was built.",
         );
     }
     let reason = format!("{error:#}");
     rejected(
         format!("This component is damaged, or made for a newer engine: {}.", crate::error::foreign(&reason)),
-        "If you installed it, get it again and compare its digest.",
+        "If you installed it, get it again and compare its digest. If you wrote it, build it with tools of this year.",
     )
 }
 
@@ -62,23 +64,38 @@ pub(super) fn check(engine: &Engine, component: &Component) -> Result<()> {
         }
     }
     let mut provider = false;
-    for (name, _) in kind.exports(engine) {
+    for (name, item) in kind.exports(engine) {
         if let Some(interface) = name.strip_prefix(PACKAGE) {
             check_version(interface)?;
-            provider |= interface.starts_with("provider@");
+            let interface = interface.split('@').next().unwrap_or(interface);
+            if let ComponentItem::ComponentInstance(instance) = &item.ty {
+                signature::check(engine, interface, instance)?;
+            }
+            provider |= interface == "provider";
         }
     }
     if provider {
         return Ok(());
     }
+    let exports: Vec<String> = kind.exports(engine).map(|(name, _)| name.to_owned()).take(8).collect();
+    let instead = if exports.is_empty() { "nothing".to_owned() } else { crate::error::foreign(&exports.join(", ")) };
     Err(rejected(
-        format!("This component does not export {PACKAGE}provider@{CONTRACT_VERSION}, so it is no provider."),
+        format!(
+            "This component does not export {PACKAGE}provider@{CONTRACT_VERSION}, so it is no provider; it exports {instead}."
+        ),
         "If you installed it, check that it is the right file. If you wrote it, export that interface; the SDK's export_provider! does.",
     ))
 }
 
 fn check_version(interface: &str) -> Result<()> {
-    let version = interface.split_once('@').map_or("none", |(_, version)| version);
+    check_contract(interface.split_once('@').map_or("none", |(_, version)| version))
+}
+
+/// Whether this broker speaks that version of the contract.
+///
+/// # Errors
+/// `component_rejected`, naming both.
+pub fn check_contract(version: &str) -> Result<()> {
     // 0.1.x are compatible with each other: imported interfaces only grow (wit/VERSIONING.md)
     if version.starts_with("0.1.") {
         return Ok(());

@@ -3,22 +3,27 @@
 
 use wasmtime::{ResourceLimiter, Result};
 
-/// The most elements of all tables together.
-const TABLE_ELEMENTS: usize = 100_000;
-/// The most instances, and tables, and memories.
-const INSTANCES: usize = 64;
+use super::Limits;
 
-/// What one call has taken so far, and the most bytes of memory that it may take.
+/// What one call has taken so far, and the most that it may take.
 #[derive(Debug)]
 pub(super) struct Meter {
     memory_limit: usize,
+    element_limit: usize,
+    instances: usize,
     memory: usize,
     elements: usize,
 }
 
 impl Meter {
-    pub(super) const fn new(memory_limit: usize) -> Self {
-        Self { memory_limit, memory: 0, elements: 0 }
+    pub(super) const fn new(limits: &Limits) -> Self {
+        Self {
+            memory_limit: limits.memory_bytes,
+            element_limit: limits.table_elements,
+            instances: limits.instances,
+            memory: 0,
+            elements: 0,
+        }
     }
 }
 
@@ -37,22 +42,22 @@ impl ResourceLimiter for Meter {
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
-        let Some(total) = grown(self.elements, current, desired, TABLE_ELEMENTS) else {
-            return Err(wasmtime::Error::msg(format!("it wants more than {TABLE_ELEMENTS} elements in its tables")));
+        let Some(total) = grown(self.elements, current, desired, self.element_limit) else {
+            return Err(wasmtime::Error::msg(format!("it wants more than {} elements in its tables", self.element_limit)));
         };
         self.elements = total;
         Ok(true)
     }
 
     fn instances(&self) -> usize {
-        INSTANCES
+        self.instances
     }
 
     fn tables(&self) -> usize {
-        INSTANCES
+        self.instances
     }
 
     fn memories(&self) -> usize {
-        INSTANCES
+        self.instances
     }
 }

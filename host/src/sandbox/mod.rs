@@ -13,8 +13,10 @@ pub mod handles;
 mod host;
 mod inspect;
 mod json;
+mod make;
 mod meter;
 mod scrub;
+mod signature;
 mod state;
 
 use std::path::Path;
@@ -32,7 +34,8 @@ use bindings::base::ComponentPre;
 use bindings::refresh::WithRefreshPre;
 use handles::SecretHandle;
 pub use handles::Tokens;
-pub use inspect::CONTRACT_VERSION;
+pub use inspect::{CONTRACT_VERSION, check_contract};
+pub use make::Make;
 pub use state::Context;
 use state::State;
 
@@ -55,6 +58,12 @@ pub struct Limits {
     pub kept_bytes: usize,
     /// Lines logged; further ones are dropped.
     pub log_lines: u32,
+    /// The largest answer of an endpoint, in bytes; metadata may have four times that.
+    pub answer_bytes: usize,
+    /// Elements of all its tables together.
+    pub table_elements: usize,
+    /// Instances, and memories, and tables.
+    pub instances: usize,
 }
 
 impl Limits {
@@ -68,9 +77,12 @@ impl Limits {
         handles: 1024,
         kept_bytes: 8 << 20,
         log_lines: 50,
+        answer_bytes: 256 << 10,
+        table_elements: 100_000,
+        instances: 64,
     };
     /// For `describe`, which has nothing to do but return a text.
-    const DESCRIBE: Self = Self { deadline: Duration::from_secs(5), computing: Duration::from_secs(2), ..Self::STANDARD };
+    const DESCRIBE: Self = Self { deadline: Duration::from_secs(15), computing: Duration::from_secs(2), ..Self::STANDARD };
 }
 
 /// The largest component, in bytes.
@@ -100,6 +112,7 @@ pub struct Prepared {
     base: ComponentPre<State>,
     refresh: Option<WithRefreshPre<State>>,
     limits: Limits,
+    make: Arc<Make>,
 }
 
 /// Why a call gave no result.
@@ -217,18 +230,29 @@ impl Sandbox {
         let component = Component::from_binary(engine, bytes).map_err(|error| inspect::not_a_component(bytes, &error))?;
         inspect::check(engine, &component)?;
         let linked = self.0.linker.instantiate_pre(&component).map_err(|error| inspect::mismatch(&error))?;
-        let refresh = WithRefreshPre::new(linked.clone()).ok();
+        let make = Arc::new(Make::of(engine, &component, bytes));
+        let refresh = match WithRefreshPre::new(linked.clone()) {
+            Ok(refresh) => Some(refresh),
+            Err(error) if make.exports("refresh") => return Err(inspect::mismatch(&error)),
+            Err(_) => None,
+        };
         let base = ComponentPre::new(linked).map_err(|error| inspect::mismatch(&error))?;
-        Ok(Prepared { sandbox: self.clone(), base, refresh, limits: Limits::STANDARD })
+        Ok(Prepared { sandbox: self.clone(), base, refresh, limits: Limits::STANDARD, make })
     }
 }
 
 impl Prepared {
     /// The same component under other limits.
     #[must_use]
-    pub const fn with_limits(mut self, limits: Limits) -> Self {
+    pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
+    }
+
+    /// What it is made of.
+    #[must_use]
+    pub fn make(&self) -> &Make {
+        &self.make
     }
 
     /// Whether it exports the interface `refresh`.

@@ -69,7 +69,7 @@ impl State {
             context,
             table,
             limits,
-            meter: Meter::new(limits.memory_bytes),
+            meter: Meter::new(&limits),
             scrubber,
             metadata: Vec::new(),
             fault: None,

@@ -40,7 +40,7 @@ impl Asking {
     pub(super) async fn prepare(broker: &Broker, name: &SecretName, grant: &Grant) -> Result<Self> {
         let provider = broker.providers.get(&grant.provider).await?;
         let settings = Arc::new(broker.settings(&provider).await?);
-        if provider.lineage() != grant.lineage || settings.plain("client_id") != Some(grant.client_id.as_str()) {
+        if !provider.owns(&grant.lineage) || settings.plain("client_id") != Some(grant.client_id.as_str()) {
             return Err(words::sign_in_again(name, grant, "the provider's component or OAuth client is another one now"));
         }
         let descriptor = Arc::clone(provider.descriptor());

@@ -1,25 +1,46 @@
-//! `providers`: looks at components without trusting them. One file a subcommand.
+//! `providers`: looks at components without trusting them, and takes down which of them the operator trusts. One file a
+//! subcommand.
 
+mod add;
+mod ask;
 mod inspect;
+mod list;
+mod remove;
+mod update;
 
 use std::io::Write as _;
 
 use clap::Subcommand;
 
+use super::Options;
+use crate::config;
 use crate::descriptor;
 use crate::error::{Code, Error, Result};
+use crate::providers::Providers;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Shows what a component says of itself: endpoints, settings, lifetimes.
-    Inspect(inspect::Options),
+    /// Lists every provider, whose word it is that it may be used, and what cannot be used.
+    List(list::Arguments),
+    /// Shows what a component is and asks for: endpoints, secrets, settings, lifetimes, imports, digest.
+    Inspect(inspect::Arguments),
+    /// Shows what a component asks for, asks, and approves exactly these bytes under its name.
+    Add(add::Arguments),
+    /// Shows what other bytes of an approved component change, asks, and approves them in its place.
+    Update(update::Arguments),
+    /// Takes an approval back.
+    Remove(remove::Arguments),
     /// Prints the JSON Schema of a descriptor.
     Schema,
 }
 
-pub(super) fn run(command: Command) -> Result<()> {
+pub(super) fn run(command: Command, options: &Options) -> Result<()> {
     match command {
-        Command::Inspect(options) => block_on(inspect::run(&options)),
+        Command::List(arguments) => block_on(list::run(&arguments, options)),
+        Command::Inspect(arguments) => block_on(inspect::run(&arguments, options)),
+        Command::Add(arguments) => block_on(add::run(&arguments, options)),
+        Command::Update(arguments) => block_on(update::run(&arguments, options)),
+        Command::Remove(arguments) => block_on(remove::run(&arguments, options)),
         Command::Schema => print(&descriptor::schema()),
     }
 }
@@ -31,6 +52,11 @@ fn block_on(work: impl Future<Output = Result<()>>) -> Result<()> {
         .build()
         .map_err(|error| Error::new(Code::Internal, error.to_string(), "Try again."))?;
     runtime.block_on(work)
+}
+
+/// The same providers that the server would have.
+fn providers(options: &Options) -> Result<Providers> {
+    super::serve::providers(&config::load(options.config.as_deref())?, &options.plugins)
 }
 
 /// Standard output may be a closed pipe: that is the reader's business, not an error.

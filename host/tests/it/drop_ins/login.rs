@@ -7,9 +7,9 @@ use crate::support::guest::descriptor;
 use crate::support::http;
 use crate::support::server::Server;
 
-const ANSWER: &str = r#"{"access_token":"acme-access-token-1","token_type":"bearer"}"#;
+pub(super) const ANSWER: &str = r#"{"access_token":"acme-access-token-1","token_type":"bearer"}"#;
 
-fn configured(launch: Launch, server: &Server, prefix: &str) -> Launch {
+pub(super) fn configured(launch: Launch, server: &Server, prefix: &str) -> Launch {
     let address = server.address();
     launch
         .toml(&format!("[egress]\nallow_loopback = [\"{address}\"]"))
@@ -18,7 +18,7 @@ fn configured(launch: Launch, server: &Server, prefix: &str) -> Launch {
 }
 
 /// Comes back from the provider as a browser does.
-async fn come_back(pending: &Value) -> http::Answer {
+pub(super) async fn come_back(pending: &Value) -> http::Answer {
     let url = Url::parse(pending["authorization_url"].as_str().unwrap()).unwrap();
     let asked: std::collections::BTreeMap<_, _> = url.query_pairs().into_owned().collect();
     let mut back = Url::parse(&asked["redirect_uri"]).unwrap();

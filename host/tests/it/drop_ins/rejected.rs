@@ -7,7 +7,7 @@ use super::*;
 use crate::support::guest::descriptor;
 
 /// What is told of every component in the folder that cannot be used, without the folder's name.
-fn told(listed: &Value, folder: &Folder) -> String {
+fn told_without(listed: &Value, folder: &Folder) -> String {
     let mut told = String::new();
     for rejected in listed["rejected"].as_array().map_or(&[][..], Vec::as_slice) {
         let _ = writeln!(told, "{}\n    {}", rejected["error"].as_str().unwrap(), rejected["hint"].as_str().unwrap());
@@ -31,7 +31,11 @@ fn fill(folder: &Folder) {
     folder.put("compiled.wasm", b"\x7fELF\x02\x01\x01");
     folder.put("foreign.wasm", &wat::parse_str("(component)").unwrap());
     folder.put("half.wasm", &half());
+    folder.put("half-refresh.wasm", &good.clone().beside(HALF_REFRESH).bytes());
+    folder.put("other-types.wasm", &exporting(&["describe", "resolve", "authorization", "exchange"], "u32"));
+    folder.put_guest(&good.clone().beside(NEWER_HOST), "wants-more-of-the-host.wasm");
     folder.put_guest(&good.clone().version("0.2.0"), "newer-contract.wasm");
+    folder.put_guest(&good.clone().version("0.0.9"), "older-contract.wasm");
     let import = |name: &str| good.clone().beside(&format!("(import \"{name}\" (instance))"));
     folder.put_guest(&import("wasi:http/outgoing-handler@0.2.0"), "wants-http.wasm");
     folder.put_guest(&import("wasi:sockets/tcp@0.2.0"), "wants-sockets.wasm");
@@ -68,14 +72,34 @@ fn fill(folder: &Folder) {
 
 /// Exports the provider's interface with one function of the four.
 fn half() -> Vec<u8> {
-    let text = r#"(component
-        (core module $m (memory (export "memory") 1) (func (export "describe") (result i32) (i32.const 0)))
+    exporting(&["describe"], "string")
+}
+
+/// Exports the optional interface with nothing in it.
+const HALF_REFRESH: &str = r#"(instance $nothing) (export "credentials-broker:provider/refresh@0.1.0" (instance $nothing))"#;
+
+/// Imports something of a later host that this one does not have.
+const NEWER_HOST: &str = r#"(import "credentials-broker:provider/host@0.1.1" (instance (export "remember" (func))))"#;
+
+/// Exports the provider's interface with functions of that result.
+fn exporting(functions: &[&str], result: &str) -> Vec<u8> {
+    let (mut core, mut lifted, mut exports) = (String::new(), String::new(), String::new());
+    for name in functions {
+        let _ = write!(core, r#"(func (export "{name}") (result i32) (i32.const 0))"#);
+        let _ = write!(
+            lifted,
+            r#"(alias core export $i "{name}" (core func ${name}-core)) (func ${name} (result {result}) (canon lift (core func ${name}-core) (memory $memory)))"#
+        );
+        let _ = write!(exports, r#"(export "{name}" (func ${name}))"#);
+    }
+    let text = format!(
+        r#"(component
+        (core module $m (memory (export "memory") 1) {core})
         (core instance $i (instantiate $m))
-        (alias core export $i "memory" (core memory $memory))
-        (alias core export $i "describe" (core func $core))
-        (func $describe (result string) (canon lift (core func $core) (memory $memory)))
-        (instance $provider (export "describe" (func $describe)))
-        (export "credentials-broker:provider/provider@0.1.0" (instance $provider)))"#;
+        (alias core export $i "memory" (core memory $memory)) {lifted}
+        (instance $provider {exports})
+        (export "credentials-broker:provider/provider@0.1.0" (instance $provider)))"#
+    );
     wat::parse_str(text).unwrap()
 }
 
@@ -100,11 +124,11 @@ async fn every_component_that_cannot_be_used_is_told_of_and_hides_nobody() {
     let first = listed(&mut broker).await;
     assert!(start.elapsed() < Duration::from_secs(60), "it took {:?}", start.elapsed());
     assert_eq!(names(&first), [&EMBEDDED[..], &["acme", "zeta"]].concat());
-    insta::assert_snapshot!(told(&first, &folder));
+    insta::assert_snapshot!(told_without(&first, &folder));
 
     // what did not load is not tried again by everybody who asks for something else
     let start = Instant::now();
-    assert_eq!(told(&listed(&mut broker).await, &folder), told(&first, &folder));
+    assert_eq!(told_without(&listed(&mut broker).await, &folder), told_without(&first, &folder));
     assert!(start.elapsed() < Duration::from_secs(2), "it took {:?}", start.elapsed());
 
     // and a name that none could take still means what it meant
@@ -121,7 +145,7 @@ async fn a_folder_that_is_not_there_is_told_of() {
     let mut broker = with_plugins(launch, &folder).ready().await;
     let listed = listed(&mut broker).await;
     assert_eq!(names(&listed), EMBEDDED);
-    let told = told(&listed, &folder);
+    let told = told_without(&listed, &folder);
     assert!(told.contains("nowhere cannot be read") && told.contains("--plugins"), "{told}");
 }
 
@@ -134,7 +158,7 @@ async fn a_folder_named_twice_holds_each_component_once() {
     let mut broker = with_plugins(launch, &folder).argument("--plugins").argument(&again).ready().await;
     let listed = listed(&mut broker).await;
     assert_eq!(names(&listed), [&EMBEDDED[..], &["acme"]].concat());
-    assert_eq!(told(&listed, &folder), "");
+    assert_eq!(told_without(&listed, &folder), "");
 }
 
 #[tokio::test]
@@ -148,7 +172,7 @@ async fn a_file_that_comes_later_takes_no_name_that_is_in_use() {
     let late = folder.put_guest(&changed("acme", "/title", json!("Impostor")), "a.wasm");
     let both = listed(&mut broker).await;
     assert_eq!(names(&both), EMBEDDED, "neither has the name while two claim it");
-    let told = told(&both, &folder);
+    let told = told_without(&both, &folder);
     assert!(told.contains("a.wasm: it calls itself acme") && told.contains("m.wasm: it calls itself acme"), "{told}");
 
     std::fs::remove_file(late).unwrap();
@@ -168,7 +192,7 @@ async fn the_operators_file_says_whose_a_name_is() {
     let listed = listed(&mut broker).await;
     assert_eq!(names(&listed), [&EMBEDDED[..], &["acme"]].concat());
     assert_eq!(listed["providers"][6]["title"], "Guest");
-    let told = told(&listed, &folder);
+    let told = told_without(&listed, &folder);
     assert!(told.starts_with("a.wasm: it calls itself acme"), "{told}");
 }
 
@@ -180,7 +204,7 @@ async fn of_too_many_files_the_rest_is_not_looked_at() {
         folder.put(&format!("junk-{number:04}.wasm"), b"junk");
     }
     let mut broker = with_plugins(launch, &folder).ready().await;
-    let told = told(&listed(&mut broker).await, &folder);
-    assert!(told.contains("There are 1000 component files; only 64 are looked at."), "{told}");
-    assert!(told.contains("junk-0063.wasm") && !told.contains("junk-0064.wasm"), "{told}");
+    let told = told_without(&listed(&mut broker).await, &folder);
+    assert!(told.contains("There are 1000 component files; only 256 are looked at."), "{told}");
+    assert!(told.contains("junk-0255.wasm") && !told.contains("junk-0256.wasm"), "{told}");
 }

@@ -15,7 +15,14 @@ async fn evil() -> Raw {
 #[tokio::test]
 async fn t44_no_trick_with_the_address_sends_a_packet() {
     let evil = evil().await;
-    let names = ["evil.example:443", "api.github.com.evil.example:443", "xapi.github.com:443", "x.api.github.com:443", "api.github.com:8443", "api.github.com:80"];
+    let names = [
+        "evil.example:443",
+        "api.github.com.evil.example:443",
+        "xapi.github.com:443",
+        "x.api.github.com:443",
+        "api.github.com:8443",
+        "api.github.com:80",
+    ];
     let resolve: Vec<String> = names.iter().map(|name| format!("\"{name}\" = \"{}\"", evil.address())).collect();
     let port = evil.address().port();
     let toml = format!("[egress]\nallow_loopback = [\"127.0.0.1:{port}\"]\nresolve = {{ {} }}", resolve.join(", "));
@@ -94,7 +101,11 @@ async fn t44_no_header_of_the_agents_moves_or_adds_a_credential() {
         ("X-Anything", "a"),
     ] {
         let answer = it.ask(json!({ "url": "https://api.github.com/user", "headers": { name: value } })).await;
-        assert!(answer.is_error && matches!(answer["code"].as_str(), Some("not_allowed" | "invalid_argument")), "{name}: {:#}", answer.json);
+        assert!(
+            answer.is_error && matches!(answer["code"].as_str(), Some("not_allowed" | "invalid_argument")),
+            "{name}: {:#}",
+            answer.json
+        );
     }
     for method in ["get", "TRACE", "CONNECT", "GET / HTTP/1.1\r\nX: y", "OPTIONS", "*"] {
         it.ask(json!({ "url": "https://api.github.com/user", "method": method })).await.refused("invalid_argument");
@@ -107,7 +118,9 @@ async fn a_host_that_leads_to_a_private_address_is_not_asked() {
     let evil = evil().await;
     let port = evil.address().port();
     let broker = super::inside(
-        &format!("[secrets.key]\nhosts = [\"localhost:{port}\", \"127.0.0.1:{port}\", \"10.0.0.1\", \"169.254.169.254\", \"192.168.1.1:8080\"]"),
+        &format!(
+            "[secrets.key]\nhosts = [\"localhost:{port}\", \"127.0.0.1:{port}\", \"10.0.0.1\", \"169.254.169.254\", \"192.168.1.1:8080\"]"
+        ),
         &[("key", "k-0123456789")],
     );
     for url in [

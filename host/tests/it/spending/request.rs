@@ -12,7 +12,8 @@ const USER: &str = "https://api.github.com/user";
 #[tokio::test]
 async fn a_login_is_spent_without_being_shown() {
     let SignedIn { github, lookalike, mut broker } = signed_in(App::OAuth, "").await;
-    let answer = super::ask(&mut broker, "github-token", json!({ "url": USER, "headers": { "Accept": "application/json" } })).await.ok();
+    let answer =
+        super::ask(&mut broker, "github-token", json!({ "url": USER, "headers": { "Accept": "application/json" } })).await.ok();
     assert_eq!(answer["status"], 200);
     assert_eq!(serde_json::from_str::<Value>(answer["body"].as_str().unwrap()).unwrap()["login"], "octocat");
     assert_eq!(answer["headers"]["content-type"], "application/json; charset=utf-8");
@@ -105,7 +106,8 @@ async fn a_token_without_a_refresh_token_is_refused_once() {
 #[tokio::test]
 async fn t44_a_redirect_is_told_and_not_followed() {
     let elsewhere = Raw::answering("200 OK", "", "").await;
-    let mut it = signed_in(App::OAuth, &format!("[egress]\nresolve = {{ \"evil.example:443\" = \"{}\" }}", elsewhere.address())).await;
+    let mut it =
+        signed_in(App::OAuth, &format!("[egress]\nresolve = {{ \"evil.example:443\" = \"{}\" }}", elsewhere.address())).await;
     for location in ["https://evil.example/", "/user", "//evil.example/"] {
         it.lookalike.once("/old", Answer::redirect(302, location));
         let before = it.at_the_api();

@@ -75,7 +75,8 @@ async fn an_answer_that_drips_ends_with_the_time_for_it() {
 
 #[tokio::test]
 async fn what_is_no_http_is_said_to_be_none() {
-    for garbage in ["", "SSH-2.0-OpenSSH_9.6\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nab", "HTTP/1.1 999999 X\r\n\r\n"] {
+    for garbage in ["", "SSH-2.0-OpenSSH_9.6\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nab", "HTTP/1.1 999999 X\r\n\r\n"]
+    {
         let server = Raw::start(move |_, mut stream| async move { drop(stream.write_all(garbage.as_bytes()).await) }).await;
         let broker = inside(&at_loopback(server.address().port(), ""), &[("key", KEY)]);
         let error = broker.http_request(with_key(&format!("http://{}/", server.address()))).await.unwrap_err();

@@ -67,8 +67,10 @@ async fn t42_a_refused_token_is_renewed_once_and_a_safe_request_repeated_once() 
 async fn t42_what_is_refused_with_a_new_token_too_is_told_and_not_tried_for_ever() {
     let mut it = signed_in(App::GitHub, "").await;
     it.lookalike.always("/user", Answer::json(401, &json!({ "message": "Bad credentials" })));
-    for tries in [2, 3, 4] {
-        assert_eq!(it.ask(json!({ "url": USER })).await.ok()["status"], 401);
+    assert_eq!(it.ask(json!({ "url": USER })).await.ok()["status"], 401);
+    assert_eq!(it.lookalike.requests("/user").len(), 2);
+    for tries in [3, 4] {
+        it.ask(json!({ "url": USER })).await.refused("sign_in_again").names(&["start_oauth_flow"]);
         assert_eq!(it.lookalike.requests("/user").len(), tries, "renewed once, not at each call");
     }
 }

@@ -26,7 +26,9 @@ async fn of_a_gigabyte_the_beginning_is_read() {
         let broker = inside(&at_loopback(server.address().port(), ""), &[("key", KEY)]);
         let answer = broker.http_request(with_key(&format!("http://{}/", server.address()))).await.unwrap();
         assert!(answer.cut && answer.status == 200);
-        assert_eq!((answer.body.bytes().len(), answer.part.next), (8 << 20, Some(64 * 1024)));
+        // what may be the beginning of a secret is held back at the end
+        assert!(((8 << 20) - 511..=8 << 20).contains(&answer.body.bytes().len()));
+        assert_eq!(answer.part.next, Some(64 * 1024));
     }
 }
 

@@ -16,7 +16,8 @@
 //! | [`egress`] | the only place that opens outbound connections: rule, resolve, address, client |
 //! | [`redaction`] | takes the values of secrets out of text that comes back |
 //! | [`rehearsal`] | a small authorization server on loopback, for `demo` |
-//! | [`audit`], [`telemetry`] | what is written down, on standard error |
+//! | [`audit`] | who asked for what: on standard error, and beside a vault in a file that shows changes |
+//! | [`telemetry`] | what else is written down, on standard error |
 //! | [`descriptor`] | what a component says of itself: the table that the operator reads |
 //! | [`config`], [`secret`], [`error`] | the ground |
 

@@ -35,6 +35,13 @@ impl Secret {
         self.0.len()
     }
 
+    /// Whether both are the same text, in a time that does not depend on where they differ.
+    #[must_use]
+    pub fn same(&self, other: &Self) -> bool {
+        use subtle::ConstantTimeEq as _;
+        self.expose().as_bytes().ct_eq(other.expose().as_bytes()).into()
+    }
+
     /// Whether it is the empty text.
     #[must_use]
     pub fn is_empty(&self) -> bool {

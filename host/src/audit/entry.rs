@@ -127,3 +127,9 @@ pub(super) fn bounded(text: &str, bytes: usize) -> String {
     }
     text[..end].to_owned()
 }
+
+/// An entry of the trail's own: something happened to `count` of its lines.
+pub(super) fn note(event: &str, count: u64) -> String {
+    serde_json::json!({ "time": now(), "event": event, "outcome": "failed", "lines": count, "pid": std::process::id() })
+        .to_string()
+}

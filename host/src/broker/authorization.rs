@@ -43,7 +43,7 @@ pub fn random() -> Result<Secret> {
     ring::rand::SystemRandom::new().fill(bytes.as_mut()).map_err(|_| {
         Error::new(Code::Internal, "The system gives no random numbers.", "Try again; a login without them would not be safe.")
     })?;
-    Ok(Secret::new(BASE64_URL_SAFE_NO_PAD.encode(bytes.as_ref())))
+    Ok(Secret::new(BASE64_URL_SAFE_NO_PAD.encode(bytes.as_slice())))
 }
 
 /// The S256 challenge of a code verifier (RFC 7636 section 4.2).

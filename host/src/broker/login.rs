@@ -98,6 +98,7 @@ impl Broker {
 
     async fn begin(self: &Arc<Self>, request: &LoginRequest) -> Result<Started> {
         let name = SecretName::parse(&request.secret_name)?;
+        self.reserved.check(&name)?;
         self.policies.may_sign_in(&name)?;
         let provider = self.providers.get(&request.provider).await?;
         let descriptor = Arc::clone(provider.descriptor());

@@ -16,6 +16,7 @@ pub mod overview;
 pub mod references;
 pub mod renewal;
 mod replacing;
+mod reserved;
 pub mod resolution;
 pub mod secrets;
 pub mod spending;
@@ -24,7 +25,7 @@ pub mod ttl;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use crate::audit::Audit;
+use crate::audit::{Audit, Event, Outcome};
 use crate::callback::Listener;
 use crate::config::{Browser, Config};
 use crate::descriptor::settings::Settings;
@@ -48,6 +49,7 @@ pub struct Broker {
     mint: Mutex<minting::Mint>,
     flows: flows::Flows,
     keys: id_token::KeyStore,
+    reserved: reserved::Reserved,
     policies: spending::policy::Policies,
     known: spending::known::Known,
     answers: Mutex<spending::answers::Kept>,
@@ -86,6 +88,7 @@ impl Broker {
             mint: Mutex::new(minting::Mint::new(jwt_secret)),
             flows: flows::Flows::default(),
             keys: id_token::KeyStore::default(),
+            reserved: reserved::Reserved::new(config),
             policies: spending::policy::Policies::new(config),
             known,
             answers: Mutex::default(),
@@ -102,7 +105,30 @@ impl Broker {
 
     /// Whether it is the operator who asks.
     fn acts_for_operator(&self) -> bool {
-        false
+        self.reserved.is_open()
+    }
+
+    /// From now on it is the operator who asks, not an agent: names that settings come from are open.
+    pub fn act_for_operator(&self) {
+        self.reserved.open();
+    }
+
+    /// Sees to it that the vault's key is at hand, where it may take long: a keychain or a command may ask the person.
+    /// `event` is what is to be done with it, for the audit trail.
+    ///
+    /// # Errors
+    /// `vault_locked`, or what is wrong with the vault.
+    pub async fn ready(&self, event: &str) -> Result<()> {
+        if self.vault.is_ready() {
+            return Ok(());
+        }
+        let vault = Arc::clone(&self.vault);
+        let ready = tokio::task::spawn_blocking(move || vault.ready()).await;
+        let ready = ready.map_err(|_| Error::new(Code::Internal, "The vault could not be opened.", "Try again."))?;
+        if let Err(error) = &ready {
+            self.audit.record(Event { event, outcome: Outcome::Refused, code: Some(error.code()), ..Event::default() });
+        }
+        ready
     }
 
     /// What the operator's file says of secrets.
@@ -134,8 +160,8 @@ impl Broker {
 
     /// Reads a provider's settings where files and commands may block.
     async fn settings(&self, provider: &Arc<Provider>) -> Result<Settings> {
-        let of = Arc::clone(provider);
-        let settings = tokio::task::spawn_blocking(move || of.read_settings())
+        let (of, vault) = (Arc::clone(provider), Arc::clone(&self.vault));
+        let settings = tokio::task::spawn_blocking(move || of.read_settings(&|name| reserved::setting(&*vault, name)))
             .await
             .map_err(|_| Error::new(Code::Internal, "The settings could not be read.", "Try again."))??;
         self.known.add_settings(&provider.descriptor().name, &settings);

@@ -91,6 +91,7 @@ impl Broker {
                 format!("Use at most {MAX_TAGS} tags with 1 to {MAX_TAG} characters."),
             ));
         }
+        self.reserved.check(&name)?;
         self.policies.may_store(&name, self.acts_for_operator())?;
         // a person who signs in for this name must not do so for nothing
         self.flows.check_free(&name)?;
@@ -111,6 +112,7 @@ impl Broker {
     /// `unknown_secret`.
     pub fn delete_secret(&self, name: &str) -> Result<SecretName> {
         let deleted = SecretName::parse(name)
+            .and_then(|name| self.reserved.check(&name).map(|()| name))
             .and_then(|name| self.vault.delete(&name)?.map(|_| name.clone()).ok_or_else(|| unknown(&name)));
         self.record_simple("delete_secret", name, &deleted);
         deleted
@@ -233,6 +235,7 @@ impl Broker {
 
     pub(super) fn held_by_name(&self, name: &str) -> Result<Held> {
         let name = SecretName::parse(name)?;
+        self.reserved.check(&name)?;
         let record = self.vault.get(&name)?.ok_or_else(|| unknown(&name))?;
         Ok(Held { name, record })
     }

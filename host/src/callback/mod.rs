@@ -124,6 +124,18 @@ impl Listener {
     }
 }
 
+/// Whether the port of a callback URL is to be had just now. Nothing stays open.
+///
+/// # Errors
+/// As [`Listener::register`].
+pub async fn probe(callback_url: &Url) -> Result<()> {
+    let address = Address::of(callback_url)?;
+    match address::bind(address.ips(), address.port()) {
+        Ok(_) => Ok(()),
+        Err(failure) => Err(address::explain(failure, &address).await),
+    }
+}
+
 /// A flow that the listener waits for. Dropping it unregisters the flow; the last one closes the port.
 #[derive(Debug)]
 pub struct Pending {

@@ -1,16 +1,27 @@
 //! The face to people: one file a command. Decides nothing; what it does, the broker does.
 
+mod audit;
+mod completions;
 mod demo;
+mod doctor;
+mod failure;
+mod login;
+mod output;
 mod providers;
 mod request;
+mod secrets;
 mod serve;
+mod session;
+mod terminal;
+mod vault;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::{Code, Error};
+use crate::config::{self, Browser, Config};
+use crate::error::Result;
 
 /// Signs people in with OAuth providers for AI agents and hands the agents short-lived references: an MCP server over
 /// standard input and output.
@@ -29,6 +40,9 @@ struct Options {
     /// The operator's file. Default: $MCP_CREDENTIALS_BROKER_CONFIG, else broker.toml in the configuration folder.
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
+    /// The vault's file. Default: [vault] path of the operator's file, else vault.db in the data folder if there is one.
+    #[arg(long, value_name = "FILE", global = true)]
+    vault: Option<PathBuf>,
     /// A folder of provider components; may be given more than once. Naming it approves what lies in it.
     #[arg(long, value_name = "DIR", global = true)]
     plugins: Vec<PathBuf>,
@@ -45,59 +59,76 @@ enum Command {
         #[arg(long)]
         headless: bool,
     },
+    /// Signs you in with a provider, and keeps the login in the vault for all agents.
+    Login(login::Login),
+    /// Looks at what is stored, stores values, forgets.
+    #[command(subcommand)]
+    Secrets(secrets::Command),
     /// Looks at provider components.
     #[command(subcommand)]
     Providers(providers::Command),
     /// Sends a request with a secret and prints the answer, without the secret.
     Request(request::Options),
+    /// Keeps logins and secrets in an encrypted file instead of in memory.
+    #[command(subcommand)]
+    Vault(vault::Command),
+    /// Shows and proves the audit trail that is kept beside the vault.
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Looks whether everything is as it should be, and says what to do.
+    Doctor {
+        /// As JSON, for programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Prints what a shell needs to complete commands and options.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+impl Options {
+    /// The operator's file, narrowed by what the command line says.
+    fn load(&self) -> Result<Config> {
+        let mut config = config::load(self.config.as_deref())?;
+        if let Some(file) = &self.vault {
+            config.vault.path = Some(file.clone());
+        }
+        if self.no_browser {
+            config.browser = Browser::None;
+        }
+        Ok(config)
+    }
 }
 
 /// Reads the command line and does what it says.
 #[must_use]
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    crate::telemetry::init();
-    let done = match arguments.command {
-        None => serve::run(&arguments.options),
-        Some(Command::Demo { headless }) => demo::run(headless),
-        Some(Command::Providers(command)) => providers::run(command, &arguments.options),
-        Some(Command::Request(request)) => request::run(&arguments.options, &request),
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return failure::misread(&error),
     };
+    crate::telemetry::init();
+    let options = &arguments.options;
+    let done = match arguments.command {
+        None => serve::run(options),
+        Some(Command::Demo { headless }) => demo::run(headless),
+        Some(Command::Login(login)) => login::run(login, options),
+        Some(Command::Secrets(command)) => secrets::run(command, options),
+        Some(Command::Providers(command)) => providers::run(command, options),
+        Some(Command::Request(request)) => request::run(request, options),
+        Some(Command::Vault(command)) => vault::run(command, options),
+        Some(Command::Audit(command)) => audit::run(command, options),
+        Some(Command::Doctor { json }) => doctor::run(options, json),
+        Some(Command::Completions { shell }) => {
+            completions::run(shell);
+            Ok(())
+        }
+    };
+    crate::telemetry::flush();
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("Error: {}", error.message());
-            if !error.hint().is_empty() {
-                eprintln!("Hint: {}", error.hint());
-            }
-            ExitCode::from(exit_code(&error))
-        }
-    }
-}
-
-/// Exit codes by kind: 2 for what was typed or configured, 3 for what the operator does not allow, 4 for a login that
-/// is needed or failed, 5 for a provider or component at fault, 6 for a vault that cannot be used as it is, 1 for the
-/// rest.
-fn exit_code(error: &Error) -> u8 {
-    match error.code() {
-        Code::InvalidArgument
-        | Code::InvalidTtl
-        | Code::InvalidConfiguration
-        | Code::UnknownProvider
-        | Code::UnknownSecret
-        | Code::NotConfigured => 2,
-        Code::NotAllowed | Code::Conflict | Code::Unsupported => 3,
-        Code::Denied | Code::Expired | Code::SignInAgain | Code::Cancelled => 4,
-        Code::Unavailable | Code::ProviderError | Code::ComponentFault | Code::ComponentRejected => 5,
-        Code::VaultLocked
-        | Code::VaultMissing
-        | Code::WrongKey
-        | Code::VaultTampered
-        | Code::VaultDamaged
-        | Code::VaultBusy
-        | Code::VaultUnwritable
-        | Code::VaultNewer
-        | Code::KeychainUnavailable => 6,
-        _ => 1,
+        Err(error) => failure::told(&error),
     }
 }

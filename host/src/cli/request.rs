@@ -8,8 +8,7 @@ use std::path::Path;
 use clap::Args;
 use zeroize::Zeroizing;
 
-use super::serve;
-use crate::broker::Broker;
+use super::session::Session;
 use crate::broker::spending::request::{Answer, Credential, MAX_BODY, Request};
 use crate::error::{Code, Error, Result};
 
@@ -37,16 +36,16 @@ pub(super) struct Options {
     url: String,
 }
 
-pub(super) fn run(common: &super::Options, options: &Options) -> Result<()> {
+pub(super) fn run(options: Options, common: &super::Options) -> Result<()> {
     let request = Request {
-        method: options.method.clone(),
-        url: options.url.clone(),
+        method: options.method,
+        url: options.url,
         headers: options.headers.iter().map(|header| pair(header)).collect::<Result<BTreeMap<_, _>>>()?,
         body: options.data.as_deref().map(body).transpose()?,
-        credential: Credential::Secret { name: options.secret.clone(), purpose: options.purpose.clone() },
+        credential: Credential::Secret { name: options.secret, purpose: options.purpose },
     };
-    let broker = serve::assemble(common)?;
-    let answer = serve::runtime()?.block_on(send(&broker, request))?;
+    let answer = Session::open(common, "request")?
+        .run(async |broker| broker.http_request(request).await.map_err(|error| broker.redacted(error)))?;
     show(&answer, options.include);
     if answer.status < 400 {
         return Ok(());
@@ -56,12 +55,6 @@ pub(super) fn run(common: &super::Options, options: &Options) -> Result<()> {
         format!("The server answered with {}.", answer.status),
         "Its answer is on standard output.",
     ))
-}
-
-async fn send(broker: &Broker, request: Request) -> Result<Answer> {
-    let answer = broker.http_request(request).await.map_err(|error| broker.redacted(error));
-    broker.close().await;
-    answer
 }
 
 fn pair(header: &str) -> Result<(String, String)> {

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Options;
-use crate::audit::Audit;
+use crate::audit::{Audit, Trail};
 use crate::broker::Broker;
-use crate::config::{self, Browser};
+use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::mcp;
 use crate::providers::Providers;
 use crate::providers::lock::Approvals;
 use crate::secret::Secret;
-use crate::vault::Memory;
+use crate::vault::{self, Vault};
 
 /// Told to a person who typed the name to see what happens.
 const GREETING: &str = "\
@@ -40,23 +40,31 @@ pub(super) fn run(options: &Options) -> Result<()> {
     served
 }
 
-/// A broker from the operator's file, the environment and the command line.
+/// A broker for an agent.
 pub(super) fn assemble(options: &Options) -> Result<Arc<Broker>> {
-    let mut config = config::load(options.config.as_deref())?;
-    if options.no_browser {
-        config.browser = Browser::None;
-    }
+    build(options, Audit::stderr()).map(|(broker, _)| broker)
+}
+
+/// A broker from the operator's file, the environment and the command line. What it does is kept beside a vault on disk,
+/// whatever else `audit` does with it.
+pub(super) fn build(options: &Options, audit: Audit) -> Result<(Arc<Broker>, Arc<dyn Vault>)> {
+    let config = options.load()?;
     let providers = providers(&config, &options.plugins)?;
     let jwt_secret = jwt_secret(std::env::var("JWT_SECRET"))?;
-    let broker = Broker::new(&config, Arc::new(Memory::default()), providers, Audit::stderr(), jwt_secret.as_ref())?;
+    let vault = vault::open(&config.vault)?;
+    let audit = match vault.file() {
+        Some(file) => audit.kept(Trail::beside(file, Arc::clone(&vault))),
+        None => audit,
+    };
+    let broker = Broker::new(&config, Arc::clone(&vault), providers, audit, jwt_secret.as_ref())?;
     if let Some(problem) = broker.mint_problem() {
         tracing::warn!("mint_token will refuse: {problem}");
     }
-    Ok(broker)
+    Ok((broker, vault))
 }
 
 /// The providers of this user: what the configuration and the command line name, and what is in the lock.
-pub(super) fn providers(config: &config::Config, plugins: &[PathBuf]) -> Result<Providers> {
+pub(super) fn providers(config: &Config, plugins: &[PathBuf]) -> Result<Providers> {
     let providers = Providers::new(config, plugins, compile_cache())?;
     let folders = directories::ProjectDirs::from("", "", "mcp-credentials-broker");
     Ok(match folders {

@@ -34,6 +34,29 @@ pub fn load(file: Option<&Path>) -> Result<Config> {
     }
 }
 
+/// The file that [`load`] reads, if there is one.
+#[must_use]
+pub fn file(file: Option<&Path>) -> Option<PathBuf> {
+    let home = directories::BaseDirs::new().map(|folders| folders.home_dir().to_owned());
+    let chosen = choose(file, std::env::var_os(ENV_FILE), default_file(), home.as_deref());
+    chosen.map(|choice| choice.file).filter(|file| file.exists())
+}
+
+/// Whether other users may read a file. Where that cannot be told, no.
+#[must_use]
+pub fn others_can_read(file: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o044 != 0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        false
+    }
+}
+
 /// The file that is read where none is named.
 #[must_use]
 pub fn default_file() -> Option<PathBuf> {

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 use url::Url;
 
-pub use load::{ENV_FILE, default_file, load};
+pub use load::{ENV_FILE, default_file, file, load, others_can_read};
 pub use secrets::{Permission, SecretRule};
 pub use suggest::suggest;
 
@@ -37,6 +37,8 @@ pub struct Config {
     pub policy: Policy,
     /// What the one door out lets through.
     pub egress: Egress,
+    /// `[vault]`.
+    pub vault: Vault,
     /// `[secrets."NAME"]`.
     pub secrets: BTreeMap<SecretName, SecretRule>,
     /// `[providers.NAME]`.
@@ -95,6 +97,17 @@ pub struct Egress {
     pub allow_private: Vec<String>,
     /// An http proxy for everything that is not loopback. The environment's proxy variables are never read.
     pub proxy: Option<Url>,
+}
+
+/// `[vault]`: which vault, and what opens it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Vault {
+    /// Its file. Not set: the platform's own place, if there is one.
+    pub path: Option<PathBuf>,
+    /// The file with its key.
+    pub key_file: Option<PathBuf>,
+    /// A command that prints its passphrase. Not run through a shell.
+    pub key_command: Option<Vec<String>>,
 }
 
 /// `[providers.NAME]`.

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use super::reader::{Document, Item, Section};
-use super::{Browser, Callback, Config, Egress, Elsewhere, Limits, LoopbackPort, Provider, Source};
+use super::{Browser, Callback, Config, Egress, Elsewhere, Limits, LoopbackPort, Provider, Source, Vault};
 use crate::error::Result;
+use crate::secret::SecretName;
 
 /// Reads the text. Relative paths are relative to `folder`, and `~` is `home`.
 pub(super) fn parse(file: &Path, text: &str, folder: &Path, home: Option<&Path>) -> Result<Config> {
@@ -24,6 +25,7 @@ pub(super) fn parse(file: &Path, text: &str, folder: &Path, home: Option<&Path>)
         callback: callback(root.section("callback")?)?,
         policy: secrets::policy(root.section("policy")?)?,
         egress: egress(root.section("egress")?, &paths)?,
+        vault: vault(root.section("vault")?, &paths)?,
         secrets: secrets::secrets(root.section("secrets")?)?,
         providers: providers(root.section("providers")?, &paths)?,
     };
@@ -104,6 +106,30 @@ fn egress(mut section: Section<'_>, paths: &Paths<'_>) -> Result<Egress> {
     Ok(egress)
 }
 
+fn vault(mut section: Section<'_>, paths: &Paths<'_>) -> Result<Vault> {
+    let file = |item: Item<'_>, form: &str| item.parsed(|text| paths.read(text), "the name of a file", form);
+    let path = optional(&mut section, "path", |item| file(item, "path = \"~/vault/vault.db\""))?;
+    let key_command = section.take("key_command");
+    let key_file = section.take("key_file");
+    if let (Some(_), Some(item)) = (&key_command, &key_file) {
+        return Err(item.error("is one way to the key, and key_command another", "Leave one of them out."));
+    }
+    let vault = Vault {
+        path,
+        key_file: key_file.map(|item| file(item, "key_file = \"~/vault.key\"")).transpose()?,
+        key_command: key_command.map(|item| words(&item, "key_command = [\"pass\", \"show\", \"vault\"]")).transpose()?,
+    };
+    section.finish()?;
+    Ok(vault)
+}
+
+/// A program and its arguments.
+fn words(item: &Item<'_>, form: &str) -> Result<Vec<String>> {
+    let expected = "a program and its arguments";
+    let words = item.list(|text| Some(text.to_owned()), expected, form)?;
+    if words.first().is_none_or(String::is_empty) { Err(item.wrong(expected, form)) } else { Ok(words) }
+}
+
 fn address(text: &str) -> Option<SocketAddr> {
     text.parse().ok()
 }
@@ -179,8 +205,9 @@ fn source(item: Item<'_>, paths: &Paths<'_>) -> Result<Source> {
     if let Some(text) = item.text() {
         return Ok(Source::Text(text.to_owned()));
     }
-    let expected = "a text, or a table that says where it is: one of env, file, command";
-    let form = "\"text\", { env = \"NAME\" }, { file = \"NAME\" } or { command = [\"PROGRAM\", \"ARGUMENT\"] }";
+    let expected = "a text, or a table that says where it is: one of env, file, command, secret";
+    let form =
+        "\"text\", { env = \"NAME\" }, { file = \"NAME\" }, { command = [\"PROGRAM\", \"ARGUMENT\"] } or { secret = \"NAME\" }";
     let wrong = item.wrong(expected, form);
     let mut section = item.table(expected, form)?;
     let env = section.take("env");
@@ -196,16 +223,10 @@ fn source(item: Item<'_>, paths: &Paths<'_>) -> Result<Source> {
         (None, Some(item), None, None) => {
             Elsewhere::File(item.parsed(|text| paths.read(text), "the name of a file", "{ file = \"NAME\" }")?)
         }
-        (None, None, Some(item), None) => {
-            let (expected, form) = ("a program and its arguments", "{ command = [\"PROGRAM\", \"ARGUMENT\"] }");
-            let words = item.list(|text| Some(text.to_owned()), expected, form)?;
-            if words.first().is_none_or(String::is_empty) {
-                return Err(item.wrong(expected, form));
-            }
-            Elsewhere::Command(words)
-        }
+        (None, None, Some(item), None) => Elsewhere::Command(words(&item, "{ command = [\"PROGRAM\", \"ARGUMENT\"] }")?),
         (None, None, None, Some(item)) => {
-            return Err(item.error("needs a vault, and this broker has none", &format!("Write it as {form}.")));
+            let name = |text: &str| SecretName::parse(text).is_ok().then(|| text.to_owned());
+            Elsewhere::Secret(item.parsed(name, "the name of a secret in the vault", "{ secret = \"NAME\" }")?)
         }
         _ => return Err(wrong),
     }))

@@ -15,12 +15,14 @@
 //! | `network` | a private network that the operator listed |
 //! | `rule` | what the operator allows, and the decision for one URL |
 //! | `resolve` | from a name to judged addresses |
+//! | [`deadline`] | how long anything is waited for |
 //! | `roots` | whom TLS trusts |
 //! | `client` | one request |
 //! | `failure` | why there is no answer, for components and for the operator |
 
 pub mod address;
 mod client;
+pub mod deadline;
 mod failure;
 mod network;
 mod resolve;
@@ -133,9 +135,9 @@ impl Egress {
         }
         let timeout = request.timeout;
         let begun = AtomicBool::new(false);
-        tokio::time::timeout(timeout, self.travel(route, &target, request, &begun))
+        deadline::within(timeout, self.travel(route, &target, request, &begun))
             .await
-            .unwrap_or_else(|_| Err(Failure::Timeout { target, waited: timeout, sent: begun.load(Ordering::Relaxed) }))
+            .unwrap_or_else(|| Err(Failure::Timeout { target, waited: timeout, sent: begun.load(Ordering::Relaxed) }))
     }
 
     async fn travel(&self, route: Route, target: &Target, request: Outgoing, begun: &AtomicBool) -> Result<Incoming, Failure> {

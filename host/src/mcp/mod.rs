@@ -16,12 +16,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::ServiceExt as _;
+use serde_json::Value;
 
 use crate::broker::Broker;
+use crate::broker::secrets::Overview;
 use crate::error::{Code, Error, Result};
 
 /// What agents are told about using the broker: the rules that also stand in the documentation.
 pub const INSTRUCTIONS: &str = include_str!("../../../docs/agent-rules.md");
+
+/// What is told of a secret, in the form of `list_secrets`: never its value.
+#[must_use]
+pub fn shown_secret(overview: &Overview) -> Value {
+    secrets::shown(overview)
+}
 
 /// How long calls under way may take to answer once the client has gone.
 const LEAVE: Duration = Duration::from_millis(300);

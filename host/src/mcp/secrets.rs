@@ -78,7 +78,7 @@ pub(super) fn list(broker: &Broker, arguments: Arguments) -> Result<CallToolResu
     Ok(success(json!({ "secrets": secrets })))
 }
 
-fn shown(overview: &Overview) -> Value {
+pub(super) fn shown(overview: &Overview) -> Value {
     let Overview { name, record, state } = overview;
     let mut shown = json!({ "name": name.as_str(), "state": state, "tags": record.tags, "createdAt": millis(record.created) });
     let more = match &record.stored {

@@ -72,6 +72,9 @@ impl ServerHandler for Server {
         let std::borrow::Cow::Borrowed(name) = tool.name else {
             return Err(ErrorData::internal_error("the catalog is not static", None));
         };
+        if let Err(error) = broker.ready(name).await {
+            return Ok(failure(&error).into());
+        }
         let arguments = Arguments::new(name, request.arguments.unwrap_or_default());
         let done = match name {
             "start_oauth_flow" => login::start(broker, arguments, &context).await,

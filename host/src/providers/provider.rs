@@ -151,9 +151,9 @@ impl Provider {
     /// Reads the settings. May read files and run commands: call it where blocking is allowed.
     ///
     /// # Errors
-    /// `not_configured` or `invalid_configuration`.
-    pub fn read_settings(&self) -> Result<Settings> {
-        settings::read(&self.descriptor, &self.operator)
+    /// `not_configured`, `invalid_configuration`, or what `vault` says.
+    pub fn read_settings(&self, vault: config::source::Lookup<'_>) -> Result<Settings> {
+        settings::read(&self.descriptor, &self.operator, vault)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where a provider's settings come from: the operator's file first, then the environment, then the default.
 
+use crate::config::source::Lookup;
 use crate::config::{self, Elsewhere, Source};
 use crate::descriptor::settings::Settings;
 use crate::descriptor::{Descriptor, Setting, SettingKind, sounds_secret};
@@ -86,8 +87,9 @@ pub fn label(descriptor: &Descriptor, setting: &Setting) -> String {
 /// Reads every setting that is given. Files are read and commands run here, so not before a provider is used.
 ///
 /// # Errors
-/// `not_configured`, naming the variables; `invalid_configuration`, naming the setting that makes no sense.
-pub fn read(descriptor: &Descriptor, operator: &config::Provider) -> Result<Settings> {
+/// `not_configured`, naming the variables; `invalid_configuration`, naming the setting that makes no sense; what `vault`
+/// says.
+pub fn read(descriptor: &Descriptor, operator: &config::Provider, vault: Lookup<'_>) -> Result<Settings> {
     if let Some(missing) = missing(descriptor, operator) {
         return Err(not_configured(descriptor, &missing));
     }
@@ -108,7 +110,7 @@ pub fn read(descriptor: &Descriptor, operator: &config::Provider) -> Result<Sett
             ));
         }
         let value = match operator.settings.get(&setting.name) {
-            Some(source) => Some(config::source::read(source).map_err(|error| {
+            Some(source) => Some(config::source::read_with(source, vault).map_err(|error| {
                 let hint = error.hint().to_owned();
                 Error::new(error.code(), format!("[providers.{}] {}: {}", descriptor.name, setting.name, error.message()), hint)
             })?),
@@ -192,7 +194,8 @@ mod tests {
         )
         .unwrap();
         let name = descriptor.settings[0].name.clone();
-        read(&descriptor, &config::Provider { settings: [(name, source)].into(), ..config::Provider::default() })
+        let operator = config::Provider { settings: [(name, source)].into(), ..config::Provider::default() };
+        read(&descriptor, &operator, &|name| Ok(Secret::from(name)))
     }
 
     #[test]
@@ -204,6 +207,9 @@ mod tests {
             let error = read_with(kind, file()).unwrap_err();
             assert!(error.message().contains("place for secrets") && !error.to_string().contains("canary"), "{error}");
         }
+        let vault = Source::Elsewhere(Elsewhere::Secret("canary".to_owned()));
+        assert!(read_with("text", vault.clone()).is_err());
+        assert_eq!(read_with("key", vault).unwrap().secret("realm").unwrap().expose(), "canary");
         assert_eq!(read_with("key", file()).unwrap().secret("realm").unwrap().expose(), "canary");
         assert_eq!(read_with("client-id", file()).unwrap().plain("client_id"), Some("canary"));
         assert_eq!(read_with("text", Source::Text("public".to_owned())).unwrap().plain("realm"), Some("public"));

@@ -28,6 +28,7 @@ use url::Url;
 use wasmtime::component::{Component, HasSelf, Linker, Resource};
 use wasmtime::{Engine, Store, UpdateDeadline};
 
+use crate::egress::deadline::within;
 use crate::error::{Code, Error, Result, foreign};
 use crate::secret::{Kind, Secret};
 use bindings::base::ComponentPre;
@@ -82,7 +83,9 @@ impl Limits {
         instances: 64,
     };
     /// For `describe`, which has nothing to do but return a text.
-    const DESCRIBE: Self = Self { deadline: Duration::from_secs(15), computing: Duration::from_secs(2), ..Self::STANDARD };
+    /// Whose component it is, and what the operator allows that one, is not known before; hence the instances.
+    const DESCRIBE: Self =
+        Self { deadline: Duration::from_secs(15), computing: Duration::from_secs(2), instances: 1000, ..Self::STANDARD };
 }
 
 /// The largest component, in bytes.
@@ -376,10 +379,10 @@ impl Prepared {
     /// The deadline around everything; the clock runs meanwhile.
     async fn bounded<T>(&self, work: impl Future<Output = wasmtime::Result<T>>, deadline: Duration) -> Result<T, String> {
         let _running = self.sandbox.0.clock.run();
-        match tokio::time::timeout(deadline, work).await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(reason(&error)),
-            Err(_) => Err(format!("it took longer than {} seconds", deadline.as_secs())),
+        match within(deadline, work).await {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(error)) => Err(reason(&error)),
+            None => Err(format!("it took longer than {} seconds", deadline.as_secs())),
         }
     }
 }

@@ -4,7 +4,12 @@
 //! login gives another one and so ends the references to the old, a refresh keeps it. Its *revision* says which write it
 //! is: every write gives another one, and a refresh is stored only over the very revision that it read.
 
+pub mod archive;
+mod codec;
+mod key;
 mod memory;
+mod place;
+mod sqlite;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,11 +18,35 @@ use std::time::SystemTime;
 
 use zeroize::Zeroizing;
 
+use crate::config;
 use crate::descriptor::Ttl;
 use crate::error::Result;
 use crate::secret::{Kind, Secret, SecretName};
 
 pub use memory::{MAX_SECRETS, MAX_TOTAL_BYTES, Memory};
+pub use place::default_file;
+pub use sqlite::{MAX_RECORDS, NewKey, Sqlite, Status, check_free, init};
+
+/// The passphrase that `[vault] key_command` prints, if there is such a command.
+///
+/// # Errors
+/// `vault_locked` where it prints none.
+pub fn command_passphrase(config: &config::Vault) -> Result<Option<Secret>> {
+    config.key_command.as_deref().map(key::source::from_command).transpose()
+}
+
+/// The vault of this process: the file that the operator named, else the one at the platform's place if there is one, else
+/// the memory. Nothing is opened yet. Every command that needs a vault asks here.
+///
+/// # Errors
+/// `vault_missing` where the operator named a file that is not there.
+pub fn open(config: &config::Vault) -> Result<Arc<dyn Vault>> {
+    match place::which(config) {
+        Some(place) if place.exists() => Ok(Arc::new(Sqlite::new(place, config))),
+        Some(place) if place.named => Err(place.missing()),
+        _ => Ok(Arc::new(Memory::default())),
+    }
+}
 
 /// A number that changes whenever a name gets another value or login. Never used twice in a vault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

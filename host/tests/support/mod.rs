@@ -9,6 +9,7 @@
 //! | [`lookalike`] | TLS servers that answer as github.com and others do, quirks and faults included |
 //! | [`visit`] | a whole login in one step |
 //! | [`clients`] | the official SDKs as independent MCP clients |
+//! | [`command`] | one command of the binary, with or without a terminal |
 //! | [`guest`] | components written as text, to do what no toolchain would let them do |
 //! | [`server`] | one answer on loopback, counted |
 //! | [`raw`] | a plain server that answers with bytes as they are told |
@@ -20,6 +21,7 @@ pub mod broker;
 pub mod browser;
 pub mod canary;
 pub mod clients;
+pub mod command;
 pub mod guest;
 pub mod http;
 pub mod idp;

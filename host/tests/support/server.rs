@@ -11,36 +11,46 @@ use tokio::sync::Semaphore;
 /// A server on loopback that gives one answer, and counts.
 pub struct Server {
     address: SocketAddr,
-    asked: Arc<Mutex<u32>>,
+    asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
     /// Answers JSON; `None` never answers.
     pub async fn start(body: Option<String>) -> Self {
-        Self::answering(body, Arc::new(Semaphore::new(Semaphore::MAX_PERMITS))).await
+        Self::answering(body, open(), None).await
     }
 
     /// Answers JSON, but only once a permit was added for it.
     pub async fn holding(body: String) -> (Self, Arc<Semaphore>) {
         let gate = Arc::new(Semaphore::new(0));
-        (Self::answering(Some(body), Arc::clone(&gate)).await, gate)
+        (Self::answering(Some(body), Arc::clone(&gate), None).await, gate)
     }
 
-    async fn answering(body: Option<String>, gate: Arc<Semaphore>) -> Self {
+    /// Sends whoever asks on to somewhere else.
+    pub async fn redirecting(to: String) -> Self {
+        Self::answering(Some("{}".to_owned()), open(), Some(to)).await
+    }
+
+    async fn answering(body: Option<String>, gate: Arc<Semaphore>, to: Option<String>) -> Self {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let asked: Arc<Mutex<u32>> = Arc::default();
-        let count = Arc::clone(&asked);
+        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+        let heard = Arc::clone(&asked);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (count, body, gate) = (Arc::clone(&count), body.clone(), Arc::clone(&gate));
-                let service = service_fn(move |_: hyper::Request<Incoming>| {
-                    *count.lock().unwrap() += 1;
+                let (heard, body, gate, to) = (Arc::clone(&heard), body.clone(), Arc::clone(&gate), to.clone());
+                let service = service_fn(move |request: hyper::Request<Incoming>| {
+                    let line = format!("{} {:?} {}", request.method(), request.headers().get("host"), request.uri());
+                    heard.lock().unwrap().push(line);
+                    let to = to.clone();
                     let (body, gate) = (body.clone(), Arc::clone(&gate));
                     async move {
                         let Some(body) = body else { std::future::pending().await };
                         gate.acquire().await.unwrap().forget();
-                        let answer = hyper::Response::builder().header("content-type", "application/json");
+                        let mut answer = hyper::Response::builder().header("content-type", "application/json");
+                        if let Some(to) = to {
+                            answer = answer.status(302).header("location", to);
+                        }
                         Ok::<_, std::convert::Infallible>(answer.body(body).unwrap())
                     }
                 });
@@ -57,6 +67,15 @@ impl Server {
 
     /// How often it was asked.
     pub fn asked(&self) -> u32 {
-        *self.asked.lock().unwrap()
+        u32::try_from(self.asked.lock().unwrap().len()).unwrap()
     }
+
+    /// What it was asked for: method, `Host` and target of each request.
+    pub fn heard(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+fn open() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(Semaphore::MAX_PERMITS))
 }

@@ -33,6 +33,7 @@ fn every_key_is_read() {
         r#"
         browser = "none"
         plugins = ["own", "~/plugins"]
+        require_lock = true
         [callback]
         url = "http://127.0.0.1:4000/cb"
         [policy]
@@ -63,6 +64,8 @@ fn every_key_is_read() {
         client_secret = { env = "GITHUB_CLIENT_SECRET" }
         [providers.acme]
         component = "acme.wasm"
+        replaces = ["gcp"]
+        limits = { memory_mib = 128, log_lines = 0 }
         key = { file = "~/key.pem" }
         other = { command = ["pass", "show", "x"] }
         "#,
@@ -100,6 +103,9 @@ fn every_key_is_read() {
     assert_eq!(github.settings["client_secret"], Source::Elsewhere(Elsewhere::Env("GITHUB_CLIENT_SECRET".to_owned())));
     let acme = &config.providers["acme"];
     assert_eq!(acme.component.as_deref(), Some(Path::new("/etc/b/acme.wasm")));
+    assert!(config.require_lock && acme.replaces == ["gcp"]);
+    let limits = Limits { memory_mib: Some(128), log_lines: Some(0), ..Limits::default() };
+    assert_eq!(acme.limits, limits);
     assert_eq!(acme.settings["key"], Source::Elsewhere(Elsewhere::File("/home/u/key.pem".into())));
     let words = ["pass", "show", "x"].map(str::to_owned).to_vec();
     assert_eq!(acme.settings["other"], Source::Elsewhere(Elsewhere::Command(words)));
@@ -216,7 +222,20 @@ fn a_callback_is_a_loopback_url_that_can_be_listened_on() {
 }
 
 #[test]
-fn a_secret_of_the_vault_is_refused_since_there_is_none() {
-    let text = refused(2, "[providers.github]\nclient_secret = { secret = \"x\" }");
-    assert!(text.contains("[providers.github] client_secret secret needs a vault"), "{text}");
+fn a_setting_may_come_from_the_vault_by_a_secrets_name() {
+    let config = read("[providers.github]\nclient_secret = { secret = \"github-client\" }").unwrap();
+    let expected = Source::Elsewhere(Elsewhere::Secret("github-client".to_owned()));
+    assert_eq!(config.providers["github"].settings["client_secret"], expected);
+    let text = refused(2, &format!("[providers.github]\nclient_secret = {{ secret = \"no name: {CANARY}\" }}"));
+    assert!(text.contains("client_secret secret must be the name of a secret in the vault"), "{text}");
+}
+
+#[test]
+fn a_vault_has_a_place_and_one_way_to_its_key() {
+    let vault = read("[vault]\npath = \"v/vault.db\"\nkey_command = [\"pass\", \"show\", \"vault\"]").unwrap().vault;
+    assert!(vault.path.is_some_and(|path| path.ends_with("v/vault.db")));
+    assert_eq!(vault.key_command.unwrap(), ["pass", "show", "vault"]);
+    let text = refused(2, "[vault]\nkey_file = \"k\"\nkey_command = [\"c\"]");
+    assert!(text.contains("[vault] key_file is one way to the key, and key_command another"), "{text}");
+    refused(2, "[vault]\nkey_command = \"pass show vault\"");
 }

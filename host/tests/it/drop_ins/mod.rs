@@ -3,6 +3,7 @@
 mod approval;
 mod cache;
 mod folder;
+mod limits;
 mod lock;
 mod login;
 mod names;

@@ -4,6 +4,7 @@ mod answers;
 mod handles;
 mod host;
 mod machine;
+mod reach;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -51,7 +52,12 @@ impl Bench {
     }
 
     fn context(&self) -> Context {
-        let descriptor = Arc::new(Descriptor::parse(&descriptor("guest").to_string()).unwrap());
+        self.context_of(&descriptor("guest"))
+    }
+
+    /// With another table.
+    fn context_of(&self, table: &serde_json::Value) -> Context {
+        let descriptor = Arc::new(Descriptor::parse(&table.to_string()).unwrap());
         let mut settings = Settings::default();
         let base = format!("http://{}", self.server.address());
         for (name, value) in [("client_id", "me"), ("client_secret", "the-client-secret"), ("base", &base)] {

@@ -63,6 +63,12 @@ impl Launch {
         self.toml(&text)
     }
 
+    /// Without a `broker.toml` of its own.
+    pub fn bare(mut self) -> Self {
+        self.configuration = None;
+        self
+    }
+
     /// A provider's client registration, in the environment.
     pub fn client(self, prefix: &str, id: &str, secret: Option<&str>) -> Self {
         let this = self.env(&format!("{prefix}_CLIENT_ID"), id);
@@ -88,6 +94,9 @@ impl Launch {
         if let Some(configuration) = &self.configuration {
             let file = self.home.path().join("broker.toml");
             std::fs::write(&file, toml::to_string(configuration).expect("TOML")).expect("a file");
+            // As doctor advises.
+            #[cfg(unix)]
+            std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("a file");
             arguments.extend(["--config".to_owned(), file.display().to_string()]);
         }
         arguments.extend(self.arguments.iter().cloned());

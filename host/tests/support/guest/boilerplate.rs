@@ -40,6 +40,30 @@ const HOST: &[(&str, &str, &str, &str)] = &[
         "form-secret",
         "i32 i32 i32 i32",
     ),
+    (
+        "[method]request.header",
+        r#"(param "self" (borrow $request)) (param "name" string) (param "value" string)"#,
+        "header",
+        "i32 i32 i32 i32 i32",
+    ),
+    (
+        "[method]request.header-secret",
+        r#"(param "self" (borrow $request)) (param "name" string) (param "value" (borrow $secret))"#,
+        "header-secret",
+        "i32 i32 i32 i32",
+    ),
+    (
+        "[method]request.json-secret",
+        r#"(param "self" (borrow $request)) (param "pointer" string) (param "value" (borrow $secret))"#,
+        "json-secret",
+        "i32 i32 i32 i32",
+    ),
+    (
+        "[method]request.authenticate",
+        r#"(param "self" (borrow $request)) (param "scheme" string) (param "user" string) (param "key" (borrow $secret))"#,
+        "authenticate",
+        "i32 i32 i32 i32 i32 i32",
+    ),
     ("[method]request.send", r#"(param "self" (borrow $request)) (result $sent)"#, "send", "i32 i32"),
     ("[method]response.body", r#"(param "self" (borrow $response)) (result string)"#, "body", "i32 i32"),
     (

@@ -23,7 +23,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub use desk::{Decision, Desk};
+pub use desk::{Decision, Desk, Grant};
 pub use entra::{Entra, TENANT};
 pub use github::{App, GitHub};
 pub use google::Google;

@@ -1,0 +1,2 @@
+mod beside_a_vault;
+mod on_standard_error;

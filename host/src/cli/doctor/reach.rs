@@ -1,0 +1,60 @@
+//! What a program of the same user could reach. The broker keeps secrets from the model and from components; it cannot
+//! keep them from somebody who is the same person to the operating system, and here it says so place by place.
+
+use std::sync::Arc;
+
+use super::Patient;
+use crate::cli::Options;
+use crate::config;
+
+pub(super) async fn reach(patient: &Patient, options: &Options) -> Vec<String> {
+    let mut places = Vec::new();
+    let (providers, _) = patient.broker.list_providers().await;
+    let variables: Vec<&str> = providers
+        .iter()
+        .flat_map(|overview| &overview.provider.descriptor().settings)
+        .filter(|setting| setting.kind.is_secret())
+        .flat_map(|setting| &setting.env)
+        .filter(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+        .map(String::as_str)
+        .collect();
+    if !variables.is_empty() {
+        places.push(format!("client secrets in the environment: {}. In a file that only the broker's start reads they are no safer; in the vault they are: {{ secret = \"NAME\" }}.", variables.join(", ")));
+    }
+    if let Some(file) = config::file(options.config.as_deref()) {
+        places.push(format!("{}: it can read it, and change what you allow.", file.display()));
+    }
+    if let Some(file) = patient.vault.file() {
+        let vault = Arc::clone(&patient.vault);
+        let opens = tokio::task::spawn_blocking(move || vault.ready().is_ok()).await.unwrap_or_default();
+        places.push(if opens {
+            format!(
+                "everything in {}: its key is at hand now. To take it away: mcp-credentials-broker vault lock",
+                file.display()
+            )
+        } else {
+            format!("nothing in {} as long as it is locked, but to delete it.", file.display())
+        });
+        places.push(
+            "the audit trail: it can change or delete it. audit verify tells, unless the vault's key was at hand too.".to_owned(),
+        );
+    }
+    if let Some(place) = memory() {
+        places.push(place);
+    }
+    places
+}
+
+/// Whether one process of a user may read the memory of another.
+fn memory() -> Option<String> {
+    if !cfg!(target_os = "linux") {
+        return None;
+    }
+    let scope = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").ok();
+    match scope.as_deref().map(str::trim) {
+        None | Some("0") => Some(
+            "the memory of a running broker, with a debugger. To close that: sudo sysctl kernel.yama.ptrace_scope=1".to_owned(),
+        ),
+        Some(_) => None,
+    }
+}

@@ -1,0 +1,129 @@
+//! `login`: signs a person in, as start_oauth_flow does, and waits.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::Options;
+use super::output::{print_json, say};
+use super::session::Session;
+use super::terminal::{Progress, interrupted};
+use crate::broker::Broker;
+use crate::broker::flows::{Flow, Status};
+use crate::broker::login::{LoggedIn, LoginRequest};
+use crate::error::{Code, Error, Result};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Login {
+    /// The provider, by the name or another name that `providers list` shows.
+    provider: String,
+    /// The name that the login gets. Default: the provider's.
+    #[arg(long)]
+    name: Option<String>,
+    /// A scope to ask for; may be given more than once.
+    #[arg(long = "scope", value_name = "SCOPE")]
+    scopes: Vec<String>,
+    /// As JSON, for programs.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(login: Login, options: &Options) -> Result<()> {
+    Session::open(options, "login")?.run(async |broker| {
+        let json = login.json;
+        let done = sign_in(broker, login).await?;
+        if json {
+            print_json(&as_json(&done));
+        } else {
+            say(&in_words(&done));
+        }
+        Ok(())
+    })
+}
+
+async fn sign_in(broker: &Arc<Broker>, login: Login) -> Result<Arc<LoggedIn>> {
+    let request = LoginRequest {
+        secret_name: login.name.unwrap_or_else(|| login.provider.clone()),
+        provider: login.provider,
+        scopes: login.scopes,
+        ..LoginRequest::default()
+    };
+    let mut ctrl_c = std::pin::pin!(interrupted());
+    let started = tokio::select! {
+        started = broker.start_login(request) => started?,
+        () = &mut ctrl_c => return Err(given_up()),
+    };
+    let flow = started.flow;
+    tell(&flow, started.browser_opened);
+    let progress = Progress::new();
+    loop {
+        progress.show(&format!("Waiting for you to sign in with {}: {} left. Ctrl-C ends it.", flow.provider, left(&flow)));
+        let waited = tokio::select! {
+            waited = broker.await_login(&flow.id, Duration::from_secs(1)) => waited?,
+            () = &mut ctrl_c => {
+                broker.cancel_login(&flow);
+                return Err(given_up());
+            }
+        };
+        match waited.1 {
+            Status::Done(done) => return Ok(done),
+            Status::Failed(error) => return Err(error),
+            Status::Pending => {}
+        }
+    }
+}
+
+/// On standard error: standard output is for what came of it.
+fn tell(flow: &Flow, browser_opened: bool) {
+    let first = if browser_opened {
+        format!("Sign in with {} in the browser that was opened. If it does not show the page, open:", flow.provider)
+    } else {
+        format!("To sign in with {}, open this page in a browser on this machine:", flow.provider)
+    };
+    eprintln!("{first}\n\n  {}\n", flow.authorization_url);
+}
+
+fn left(flow: &Flow) -> String {
+    let seconds = flow.deadline.steady().saturating_duration_since(Instant::now()).as_secs();
+    format!("{}:{:02}", seconds / 60, seconds % 60)
+}
+
+fn given_up() -> Error {
+    Error::new(Code::Cancelled, "The sign-in was ended. Nothing was stored.", "Start it again when you are ready.")
+}
+
+fn in_words(done: &LoggedIn) -> String {
+    let account = done.account.as_ref().map(|account| account.label.as_ref().unwrap_or(&account.subject));
+    let account = account.map_or_else(String::new, |account| format!(" as {}", crate::error::foreign(account)));
+    let mut text = format!("Signed in with {}{account}. The login is stored as \"{}\".", done.provider, done.name);
+    if !done.missing_scopes.is_empty() {
+        text.push_str(&format!("\nNot granted: {}", done.missing_scopes.join(", ")));
+    }
+    if !done.extra_scopes.is_empty() {
+        text.push_str(&format!("\nGranted beyond what was asked: {}", done.extra_scopes.join(", ")));
+    }
+    if !done.has_refresh_token
+        && let Some(seconds) = done.expires_in
+    {
+        text.push_str(&format!(
+            "\nIt cannot be renewed: it ends in {}.",
+            humantime::format_duration(Duration::from_secs(seconds))
+        ));
+    }
+    text
+}
+
+fn as_json(done: &LoggedIn) -> serde_json::Value {
+    let account = done.account.as_ref();
+    json!({
+        "name": done.name.as_str(),
+        "provider": done.provider,
+        "account": account.map(|account| json!({ "issuer": account.issuer, "subject": account.subject, "label": account.label })),
+        "scopes": done.scopes,
+        "missingScopes": done.missing_scopes,
+        "extraScopes": done.extra_scopes,
+        "expiresIn": done.expires_in,
+        "hasRefreshToken": done.has_refresh_token,
+    })
+}

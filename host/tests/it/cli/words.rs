@@ -8,7 +8,7 @@ use crate::support::command::run;
 async fn help_says_what_each_command_does() {
     let launch = Launch::new();
     let mut told = String::new();
-    let pages: [&[&str]; 11] = [
+    let pages: [&[&str]; 12] = [
         &["--help"],
         &["login", "--help"],
         &["secrets", "--help"],
@@ -20,6 +20,7 @@ async fn help_says_what_each_command_does() {
         &["audit", "verify", "--help"],
         &["doctor", "--help"],
         &["completions", "--help"],
+        &["request", "--help"],
     ];
     for page in pages {
         let done = run(&launch, page, b"").await;

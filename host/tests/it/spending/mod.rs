@@ -1,6 +1,7 @@
 //! Spending a secret without showing it: requests that the broker sends.
 
 mod attacks;
+mod command;
 mod echo;
 mod policy;
 mod references;

@@ -98,7 +98,8 @@ async fn every_answer_conforms_to_the_schema_that_its_tool_declares() {
         .filter(|tool| tool["annotations"]["readOnlyHint"] == json!(true))
         .filter_map(|tool| tool["name"].as_str())
         .collect();
-    assert_eq!(read_only, ["get_broker_stats", "await_oauth_flow", "list_secrets", "list_providers", "verify_token"]);
+    let readers = ["read_response", "get_broker_stats", "await_oauth_flow", "list_secrets", "list_providers", "verify_token"];
+    assert_eq!(read_only, readers);
 }
 
 /// As much of JSON Schema as the tools use; a member that a schema does not name fails.

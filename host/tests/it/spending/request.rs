@@ -23,8 +23,7 @@ async fn a_login_is_spent_without_being_shown() {
     assert_eq!((request.header("accept"), request.header("accept-encoding")), ("application/json", "identity"));
     assert_eq!((request.sni.as_str(), request.host.as_str()), ("api.github.com", "api.github.com"));
     broker.assert_unseen(&lookalike.secrets());
-    let line = broker.stderr().lines().find(|line| line.contains("\"http_request\"")).unwrap().to_owned();
-    let line: Value = serde_json::from_str(&line).unwrap();
+    let line = super::entries(&mut broker).await.into_iter().find(|line| line["event"] == "http_request").unwrap();
     assert_eq!(
         [&line["outcome"], &line["secret"], &line["purpose"], &line["destination"], &line["provider"]],
         ["ok", "github-token", "a test", "GET api.github.com", "github"]

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde_json::{Map, Value, json};
 
 use super::Options;
-use super::output::{print, print_json, say, table};
+use super::output::{count, print, print_json, say, table};
 
 use super::session::no_vault;
 use crate::audit::{self, Report, Wanted};
@@ -44,7 +44,10 @@ pub(super) fn run(command: Command, options: &Options) -> Result<()> {
             show(&audit::entries(file, &Wanted { secret, since })?, json);
             Ok(())
         }
-        Command::Verify { json } => verdict(&audit::verify(file, &vault)?, json),
+        Command::Verify { json } => {
+            vault.ready()?;
+            verdict(&audit::verify(file, &vault)?, json)
+        }
     }
 }
 
@@ -87,24 +90,26 @@ fn verdict(report: &Report, json: bool) -> Result<()> {
         for finding in &report.findings {
             say(&finding.sentence());
         }
-        say(&format!(
-            "{} lines in {} files are as they were written. {}{}",
-            report.lines,
-            report.files,
-            if report.rotated_away > 0 {
-                format!("{} older ones were let go with their files. ", report.rotated_away)
-            } else {
-                String::new()
-            },
-            if report.unfinished { "The last one was not finished by the process that wrote it. " } else { "" },
-        ));
+        say(&summary(report));
     }
     match report.findings.len() {
         0 => Ok(()),
-        count => Err(Error::new(
+        places => Err(Error::new(
             Code::VaultTampered,
-            format!("The audit trail was changed by something other than the broker, in {count} places."),
+            format!("The audit trail was changed by something other than the broker, in {}.", count(places as u64, "place")),
             "Keep a copy of the files for whoever looks into it. Who could: programs of this user. Then revoke what the trail no longer accounts for.",
         )),
     }
+}
+
+fn summary(report: &Report) -> String {
+    let whole = format!("{} in {}", count(report.lines, "line"), count(report.files as u64, "file"));
+    let mut text = format!("As written and where it belongs: {whole}.");
+    if report.rotated_away > 0 {
+        text.push_str(&format!(" Let go with old files, as the trail grew: {}.", count(report.rotated_away, "line")));
+    }
+    if report.unfinished {
+        text.push_str(" The last line was not finished by the process that wrote it.");
+    }
+    text
 }

@@ -35,6 +35,11 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
     text
 }
 
+/// So many of something that takes an s.
+pub(super) fn count(number: u64, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
 /// A time for people: UTC, to the second.
 pub(super) fn time(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string().replace('T', " ").replace('Z', " UTC")

@@ -57,7 +57,7 @@ impl Stamp {
     /// Whether a later change would show in it.
     #[must_use]
     pub fn settled(&self) -> bool {
-        self.modified.and_then(|modified| modified.elapsed().ok()).is_some_and(|age| age > SETTLED)
+        self.modified.and_then(|modified| modified.elapsed().ok()).is_some_and(|since| since > SETTLED)
             && (cfg!(not(unix)) || {
                 let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
                 u64::try_from(self.changed.0).is_ok_and(|changed| changed + SETTLED.as_secs() < now.as_secs())

@@ -48,6 +48,14 @@ pub fn open(config: &config::Vault) -> Result<Arc<dyn Vault>> {
     }
 }
 
+/// Whether the operating system's keychain answers: it is asked for something that is not there. May take seconds.
+///
+/// # Errors
+/// `keychain_unavailable`, saying why.
+pub fn keychain_answers() -> Result<()> {
+    key::keychain_answers()
+}
+
 /// A number that changes whenever a name gets another value or login. Never used twice in a vault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Generation(pub u64);

@@ -87,7 +87,10 @@ const OWNED: &[(&str, &[&str])] = &[
     ("keyring_core", &["vault"]),
     ("linux_keyutils", &["vault"]),
     ("chacha20poly1305", &["vault"]),
-    ("age", &["vault"]),
+    // the word itself is in messages, too
+    ("use age", &["vault"]),
+    ("age::x25519", &["vault"]),
+    ("age::scrypt", &["vault"]),
     ("rpassword", &["cli"]),
     ("std::process::Command", &["config"]),
     ("clap", &["cli"]),

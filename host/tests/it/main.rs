@@ -21,6 +21,7 @@ mod attacks_endpoints;
 mod attacks_id_token;
 mod attacks_mix_up;
 mod attacks_token_answers;
+mod audit;
 mod azure;
 mod bad_input;
 mod browser_login;

@@ -20,6 +20,8 @@ pub(super) struct Contestant {
     pub(super) name: &'static str,
     program: PathBuf,
     arguments: Vec<PathBuf>,
+    /// Where compiled components rest, where that is not the developer's own folder.
+    cache: Option<PathBuf>,
     /// Answers tool calls with a result that says whether it worked.
     pub(super) has_tools: bool,
 }
@@ -29,7 +31,20 @@ impl Contestant {
     pub(super) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).env("MCP_CREDENTIALS_BROKER_CONFIG", folder().join("empty.toml"));
+        if let Some(cache) = &self.cache {
+            command.env("XDG_CACHE_HOME", cache);
+        }
         command
+    }
+
+    /// The same with more arguments, and a cache of its own.
+    pub(super) fn with(&self, arguments: &[PathBuf], cache: &Path) -> Self {
+        Self {
+            program: self.program.clone(),
+            arguments: self.arguments.iter().chain(arguments).cloned().collect(),
+            cache: Some(cache.to_owned()),
+            ..*self
+        }
     }
 }
 
@@ -43,10 +58,10 @@ pub(super) fn all() -> Result<Vec<Contestant>> {
     let folder = folder();
     std::fs::create_dir_all(&folder).with_context(|| format!("{} could not be made", folder.display()))?;
     std::fs::write(folder.join("empty.toml"), "")?;
-    let broker = Contestant { name: BROKER, program: broker()?, arguments: Vec::new(), has_tools: true };
+    let broker = Contestant { name: BROKER, program: broker()?, arguments: Vec::new(), cache: None, has_tools: true };
     let script = predecessor(&folder)?;
-    let npm = Contestant { name: NPM, program: "node".into(), arguments: vec![script], has_tools: true };
-    let echo = Contestant { name: ECHO, program: echo(&folder)?, arguments: Vec::new(), has_tools: false };
+    let npm = Contestant { name: NPM, program: "node".into(), arguments: vec![script], cache: None, has_tools: true };
+    let echo = Contestant { name: ECHO, program: echo(&folder)?, arguments: Vec::new(), cache: None, has_tools: false };
     Ok(vec![broker, npm, echo])
 }
 

@@ -118,7 +118,7 @@ pub(super) fn rows(figures: &[Figures]) -> Vec<Row> {
 }
 
 /// The middle one, or between the two middle ones.
-fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+pub(super) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     let upper = *values.get(values.len() / 2)?;

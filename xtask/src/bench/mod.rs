@@ -9,6 +9,7 @@
 mod contestants;
 mod driver;
 mod figures;
+mod plugins;
 mod report;
 
 use anyhow::{Context as _, Result};
@@ -38,7 +39,9 @@ pub(crate) fn run() -> Result<()> {
             figures[which].rounds.push(measured);
         }
     }
-    report::write(&figures)
+    println!("plugins");
+    let plugins = plugins::measure(&contestants[0])?;
+    report::write(&figures, &plugins)
 }
 
 fn measure(contestant: &Contestant) -> Result<Round> {

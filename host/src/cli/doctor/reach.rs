@@ -19,7 +19,7 @@ pub(super) async fn reach(patient: &Patient, options: &Options) -> Vec<String> {
         .map(String::as_str)
         .collect();
     if !variables.is_empty() {
-        places.push(format!("client secrets in the environment: {}. In a file that only the broker's start reads they are no safer; in the vault they are: {{ secret = \"NAME\" }}.", variables.join(", ")));
+        places.push(format!("client secrets in this environment: {}. In a vault that is locked they would be out of reach: {{ secret = \"NAME\" }}.", variables.join(", ")));
     }
     if let Some(file) = config::file(options.config.as_deref()) {
         places.push(format!("{}: it can read it, and change what you allow.", file.display()));

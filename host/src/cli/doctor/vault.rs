@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use super::{Check, State};
 use crate::audit;
-use crate::cli::output::time;
+use crate::cli::output::{count, time};
 use crate::error::Code;
-use crate::vault::{Record, Stored, Vault};
+use crate::vault::{self, Record, Stored, Vault};
 
 /// Shorter values are found everywhere by chance, so nobody looks for them in what goes out.
 const SHORTEST_SEARCHED: usize = 8;
@@ -17,13 +17,14 @@ const LEEWAY: Duration = Duration::from_secs(300);
 
 pub(super) fn checks(vault: &Arc<dyn Vault>) -> Vec<Check> {
     let now = SystemTime::now();
+    let keychain = keychain();
     let Some(file) = vault.file() else {
         let none = Check::warning(
             "vault",
             "There is none: each broker keeps its logins in its own memory, until it ends.",
             "mcp-credentials-broker vault init",
         );
-        return vec![none, clock(now, None)];
+        return vec![none, keychain, clock(now, None)];
     };
     let found = vault.ready().and_then(|()| vault.list());
     let records = match found {
@@ -31,12 +32,12 @@ pub(super) fn checks(vault: &Arc<dyn Vault>) -> Vec<Check> {
         Err(error) => {
             // Locked is a state that the person chose.
             let state = if error.code() == Code::VaultLocked { State::Warning } else { State::Problem };
-            return vec![Check::of("vault", state, &error), clock(now, None)];
+            return vec![Check::of("vault", state, &error), keychain, clock(now, None)];
         }
     };
-    let opens = format!("{} opens, and each of its {} records is as it was written.", file.display(), records.len());
+    let opens = format!("{} opens, with {} as written.", file.display(), count(records.len() as u64, "record"));
     let newest = records.iter().map(|(_, record)| written(record)).max();
-    let mut checks = vec![Check::ok("vault", opens), clock(now, newest), trail(file, vault)];
+    let mut checks = vec![Check::ok("vault", opens), keychain, clock(now, newest), trail(file, vault)];
     let short = |record: &Record| match &record.stored {
         Stored::Static(value) => value.len() < SHORTEST_SEARCHED,
         Stored::Grant(grant) => grant.access.len() < SHORTEST_SEARCHED,
@@ -60,6 +61,15 @@ pub(super) fn checks(vault: &Arc<dyn Vault>) -> Vec<Check> {
         )
     });
     checks
+}
+
+/// Nobody needs one: a vault may have a passphrase or a key file. One whose key is in there does not open without, and
+/// says so itself.
+fn keychain() -> Check {
+    match vault::keychain_answers() {
+        Ok(()) => Check::ok("keychain", "The operating system's keychain answers."),
+        Err(error) => Check::of("keychain", State::Warning, &error),
+    }
 }
 
 fn some_of(names: &[&str]) -> String {
@@ -96,11 +106,14 @@ fn clock(now: SystemTime, newest: Option<SystemTime>) -> Check {
 fn trail(file: &Path, vault: &Arc<dyn Vault>) -> Check {
     match audit::verify(file, vault) {
         Err(error) => Check::of("audit", State::Problem, &error),
-        Ok(report) if report.findings.is_empty() => Check::ok("audit", format!("{} lines, as they were written.", report.lines)),
+        Ok(report) if report.findings.is_empty() => Check::ok("audit", format!("{}, as written.", count(report.lines, "line"))),
         Ok(report) => Check {
             check: "audit",
             state: State::Problem,
-            message: format!("The trail was changed by something other than the broker, in {} places.", report.findings.len()),
+            message: format!(
+                "The trail was changed by something other than the broker, in {}.",
+                count(report.findings.len() as u64, "place")
+            ),
             remedy: Some("mcp-credentials-broker audit verify".to_owned()),
         },
     }

@@ -16,6 +16,11 @@ use zeroize::Zeroizing;
 
 use crate::error::{Code, Error, Result};
 
+/// Whether the operating system's keychain answers.
+pub(super) fn keychain_answers() -> Result<()> {
+    keychain::get("whether it answers").map(drop)
+}
+
 /// 256 secret bits.
 #[derive(Clone)]
 pub(super) struct Key(Zeroizing<[u8; 32]>);

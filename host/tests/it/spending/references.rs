@@ -29,9 +29,7 @@ async fn a_reference_is_used_as_often_as_it_was_asked_for() {
     it.broker.call("http_request", spend).await.refused("unknown_reference").names(&["2 uses", "get_secret"]);
     it.broker.call("resolve_secret", json!({ "reference_id": twice["id"] })).await.refused("unknown_reference");
     assert_eq!(it.at_the_api(), 1);
-    let stderr = it.broker.stderr();
-    let used: Vec<Value> =
-        stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).filter(|line| line["uses"].is_u64()).collect();
+    let used: Vec<Value> = super::entries(&mut it.broker).await.into_iter().filter(|line| line["uses"].is_u64()).collect();
     let told: Vec<_> = used.iter().map(|line| (line["event"].as_str().unwrap(), line["uses"].as_u64().unwrap())).collect();
     assert_eq!(told, [("http_request", 1), ("resolve_secret", 2)]);
     assert!(used.iter().all(|line| line["purpose"] == "read my profile" && line["secret"] == "github-token"));

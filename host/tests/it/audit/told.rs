@@ -1,0 +1,89 @@
+//! What is written, and what is not.
+
+use serde_json::{Value, json};
+
+use super::{sharing, trail};
+use crate::cli::with_vault;
+use crate::support::broker::Launch;
+use crate::support::canary;
+use crate::support::command::run;
+
+const VALUE: &str = "canary-value-0123456789";
+
+#[tokio::test]
+async fn who_asked_for_what_and_why_and_what_came_of_it() {
+    let launch = with_vault().await;
+    let mut broker = Launch::new().toml(&sharing(&launch)).ready().await;
+    broker.call("store_secret", json!({ "name": "key", "value": VALUE })).await.ok();
+    broker.reveal("key").await;
+    broker.call("get_secret", json!({ "name": "none", "purpose": "to look" })).await.refused("unknown_secret");
+    let pid = broker.id();
+    broker.finish().await;
+
+    let text = run(&launch, &["audit", "show", "--json"], b"").await.ok();
+    let entries: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events: Vec<&str> = entries.iter().map(|entry| entry["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["store_secret", "get_secret", "resolve_secret", "get_secret"]);
+    for entry in &entries {
+        assert_eq!((&entry["client"], &entry["pid"]), (&json!("lab 1"), &json!(pid)), "{entry}");
+    }
+    assert_eq!((&entries[1]["secret"], &entries[1]["purpose"]), (&json!("key"), &json!("a test")));
+    assert_eq!((&entries[3]["outcome"], &entries[3]["code"]), (&json!("refused"), &json!("unknown_secret")));
+    assert_eq!(entries[1]["reference"], entries[2]["reference"], "a digest tells that they belong together");
+
+    let report = run(&launch, &["audit", "verify", "--json"], b"").await.json();
+    assert_eq!((&report["lines"], &report["findings"]), (&json!(4), &json!([])));
+    let of_one = run(&launch, &["audit", "show", "--secret", "none"], b"").await.ok();
+    assert!(
+        of_one.contains("refused (unknown_secret)") && of_one.contains("to look") && !of_one.contains("store_secret"),
+        "{of_one}"
+    );
+    let recent = run(&launch, &["audit", "show", "--since", "1d", "--json"], b"").await.ok();
+    assert_eq!(recent.lines().count(), 4);
+}
+
+#[tokio::test]
+async fn no_value_stands_in_any_file_of_the_trail() {
+    let launch = with_vault().await;
+    let mut broker = Launch::new().toml(&sharing(&launch)).ready().await;
+    for wrong in [
+        json!({ "name": "key", "value": VALUE }),
+        json!({ "name": "no name!", "value": VALUE }),
+        json!({ "name": "key", "value": [VALUE] }),
+        json!({ "value": VALUE }),
+    ] {
+        broker.call("store_secret", wrong).await;
+    }
+    broker.reveal("key").await;
+    let reference = broker.call("get_secret", json!({ "name": "key", "purpose": "a test" })).await.ok();
+    let reference = reference["reference"]["id"].as_str().unwrap().to_owned();
+    broker.finish().await;
+    run(&launch, &["secrets", "set", "key"], VALUE.as_bytes()).await.ok();
+    run(&launch, &["secrets", "delete", "key"], b"").await.ok();
+    let text = std::fs::read(trail(&launch)).unwrap();
+    assert!(text.split(|byte| *byte == b'\n').count() > 5);
+    canary::assert_unseen("the audit trail", &text, [VALUE, &reference]);
+}
+
+#[tokio::test]
+async fn an_agents_words_stay_inside_their_line() {
+    let launch = with_vault().await;
+    let mut broker = Launch::new().toml(&sharing(&launch)).ready().await;
+    let purpose = "a\",\"outcome\":\"ok\",\"mac\":\"00\"}\n{\"n\":1,\"event\":\"forged\"}\u{1b}[2J\u{202e}";
+    broker.call("get_secret", json!({ "name": "x", "purpose": purpose })).await.refused("unknown_secret");
+    broker.finish().await;
+    let report = run(&launch, &["audit", "verify", "--json"], b"").await.json();
+    assert_eq!((&report["lines"], &report["findings"]), (&json!(1), &json!([])));
+    let shown = run(&launch, &["audit", "show"], b"").await.ok();
+    assert!(shown.lines().count() == 2 && !shown.contains(['\u{1b}', '\u{202e}']), "{shown}");
+}
+
+#[tokio::test]
+async fn without_a_vault_nothing_is_on_disk_and_standard_error_has_it() {
+    let launch = Launch::new();
+    let data = launch.home().join("data");
+    let mut broker = launch.ready().await;
+    broker.call("store_secret", json!({ "name": "key", "value": VALUE })).await.ok();
+    let ended = broker.finish().await;
+    assert!(ended.stderr.contains("\"event\":\"store_secret\"") && !data.exists(), "{}", ended.stderr);
+}

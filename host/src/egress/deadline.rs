@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-/// A deadline that is noticed later than this was slept through: the process was suspended.
-const LATE: Duration = Duration::from_secs(1);
+/// A deadline that is noticed later than this was slept through: the process was suspended, or had no processor.
+const LATE: Duration = Duration::from_millis(50);
 /// What such a process gets to take in the answer that has been lying there.
 const GRACE: Duration = Duration::from_secs(5);
 

@@ -1,6 +1,10 @@
 // A real OpenID provider on loopback, for tests that sign in for real. Prints one JSON line with its issuer and its
 // clients, then one line for every token it issues, so that a test knows what must never be seen. Ends with its standard
-// input. The one argument is JSON: {"access_ttl": seconds}.
+// input. The one argument is JSON: {"access_ttl": seconds, "backlog": connections that may wait to be accepted}.
+//
+// POST /control, for a test that kills or suspends who waits for a token: {"hold": "request"} keeps token requests before
+// anything is made of them, "answer" keeps their answers back, "last byte" all but that; null holds no more. {"release":
+// "serve"} lets those go on that are held, "drop" breaks their connections. A line {"held": …} tells of each.
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 
@@ -24,8 +28,42 @@ const client = (id, method) => ({
 });
 const clients = [client('public-client', 'none'), client('basic-client', 'client_secret_basic'), client('post-client', 'client_secret_post')];
 
+let hold = null;
+const held = [];
+const keep = (where, serve, drop) => {
+  held.push((word) => (word === 'serve' ? serve() : drop()));
+  say({ held: where });
+};
+
+const control = async (request, response) => {
+  let body = '';
+  for await (const chunk of request) body += chunk;
+  const order = JSON.parse(body);
+  if ('hold' in order) hold = order.hold;
+  if ('release' in order) for (const go of held.splice(0)) go(order.release);
+  response.end();
+};
+
+// In front of the provider, which knows nothing of it.
+const holding = (serve) => (request, response) => {
+  if (request.url === '/control') return control(request, response);
+  const where = request.url === '/token' ? hold : null;
+  const drop = () => response.destroy();
+  if (where === 'request') return keep(where, () => serve(request, response), drop);
+  if (where !== null) {
+    const end = response.end.bind(response);
+    response.end = (body) => {
+      const bytes = Buffer.from(body);
+      if (where === 'last byte') response.write(bytes.subarray(0, -1));
+      keep(where, () => end(where === 'last byte' ? bytes.subarray(-1) : bytes), drop);
+      return response;
+    };
+  }
+  return serve(request, response);
+};
+
 const server = createServer();
-server.listen(0, '127.0.0.1', () => {
+server.listen(0, '127.0.0.1', options.backlog ?? 511, () => {
   const issuer = `http://127.0.0.1:${server.address().port}`;
   const provider = new Provider(issuer, {
     clients,
@@ -44,7 +82,7 @@ server.listen(0, '127.0.0.1', () => {
   }
   provider.on('grant.success', (ctx) => say({ granted: ctx.oidc.params.grant_type, client: ctx.oidc.client.clientId }));
   provider.on('grant.error', (ctx, error) => say({ refused: error.error, detail: error.error_detail ?? error.error_description }));
-  server.on('request', provider.callback());
+  server.on('request', holding(provider.callback()));
   say({ issuer, clients: Object.fromEntries(clients.map((c) => [c.client_id, c.client_secret ?? null])) });
 });
 process.stdin.resume();

@@ -9,6 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use crate::support::broker::{Broker, Launch};
+use crate::support::command::run;
 use crate::support::lookalike::{Algorithm, Answer, App, Decision, Entra, GitHub, Google, Lookalike, OpenId, Request, Site};
 use crate::support::visit::{login, parameter};
 use crate::support::{canary, http};
@@ -30,7 +31,7 @@ struct World {
 }
 
 impl World {
-    async fn new() -> Self {
+    async fn new(on_disk: bool) -> Self {
         let github = Arc::new(GitHub::new(App::GitHub));
         let google = Arc::new(Google::new());
         let entra = Arc::new(Entra::new("common", Some("abc8Q~abcdefghijklmnopqrstuvwxyz0123456")));
@@ -48,6 +49,10 @@ impl World {
             launch = launch.client(prefix, desk.client_id(), desk.client_secret());
         }
         let launch = launch.env("OKTA_DOMAIN", "dev-1.okta.com").env("OKTA_AUTHORIZATION_SERVER", "default");
+        if on_disk {
+            let key = launch.home().join("vault-key").display().to_string();
+            run(&launch, &["vault", "init", "--key-file", &key], b"").await.ok();
+        }
         let broker = launch.ready().await;
         Self { github, google, entra, okta, lookalike, broker, told: Vec::new(), asked_for: Vec::new() }
     }
@@ -86,13 +91,26 @@ impl World {
 
 #[tokio::test]
 async fn no_secret_of_a_whole_run_stands_in_anything_that_the_broker_wrote() {
-    let mut world = World::new().await;
+    whole_run(&mut World::new(false).await).await;
+}
+
+#[tokio::test]
+async fn nor_in_the_vaults_files_and_the_audit_trail_where_there_is_a_vault() {
+    let mut world = World::new(true).await;
+    let files = world.broker.home().join("data/mcp-credentials-broker");
+    whole_run(&mut world).await;
+    assert!(std::fs::metadata(files.join("vault.db")).unwrap().len() > 0);
+    let trail = std::fs::read_to_string(files.join("vault.audit.jsonl")).unwrap();
+    assert!(trail.lines().count() > 50, "it is what was searched: {trail}");
+}
+
+async fn whole_run(world: &mut World) {
     for provider in ["github", "google", "azure", "okta"] {
-        everything(&mut world, provider).await;
+        everything(world, provider).await;
     }
-    wrong_id_tokens(&mut world).await;
-    stored_values(&mut world).await;
-    time_out(&mut world).await;
+    wrong_id_tokens(world).await;
+    stored_values(world).await;
+    time_out(world).await;
 
     let broker = &mut world.broker;
     broker.send_raw(format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"params\":\"{}\n", "not json").as_bytes()).await;

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::process::Command;
+use url::Url;
 
-use super::place;
-use super::process::Helper;
+use super::process::{Helper, signal};
+use super::{http, place};
 
 /// The program, handed to node on its command line so that it finds its packages in target/idp.
 const PROGRAM: &str = include_str!("../idp/server.mjs");
@@ -27,10 +28,15 @@ impl Idp {
 
     /// With access tokens that live for `seconds`.
     pub async fn with_access_ttl(seconds: u64) -> Self {
+        Self::with_options(&json!({ "access_ttl": seconds })).await
+    }
+
+    /// With the options that `server.mjs` knows.
+    pub async fn with_options(options: &Value) -> Self {
         place::prepared("idp/node_modules/oidc-provider");
         let mut command = Command::new("node");
         command.env("NODE_NO_WARNINGS", "1").current_dir(place::target("idp")).args(["--input-type=module", "-e", PROGRAM]);
-        command.arg(format!("{{\"access_ttl\":{seconds}}}"));
+        command.arg(options.to_string());
         let mut helper = Helper::start(command);
         let hello: Value = serde_json::from_str(&helper.line().await).expect("a JSON line");
         let issuer = hello["issuer"].as_str().expect("an issuer").to_owned();
@@ -59,6 +65,30 @@ impl Idp {
             self.events.push(serde_json::from_str(&line).unwrap_or_else(|error| panic!("no JSON ({error}): {line}")));
         }
         &self.events
+    }
+
+    /// What the control of `server.mjs` is told.
+    pub async fn control(&self, order: &Value) {
+        let url = Url::parse(&format!("{}/control", self.issuer)).expect("a URL");
+        let answer = http::send(::http::Method::POST, &url, &[], order.to_string()).await.expect("the control answers");
+        assert!(answer.status.is_success());
+    }
+
+    /// Waits until it holds another token request, or its answer.
+    pub async fn held(&mut self) {
+        loop {
+            let line: Value = serde_json::from_str(&self.helper.line().await).expect("a JSON line");
+            let held = line["held"].is_string();
+            self.events.push(line);
+            if held {
+                return;
+            }
+        }
+    }
+
+    /// Stops the process, or lets it go on: connections are taken in by the system meanwhile, as far as there is room.
+    pub fn signal(&self, name: &str) {
+        signal(self.helper.id(), name);
     }
 
     /// Every secret it knows or has issued.

@@ -45,6 +45,11 @@ impl Helper {
         tokio::time::timeout(wait, self.lines.next_line()).await.ok()?.ok()?
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("running")
+    }
+
     /// Its standard input.
     pub fn stdin(&mut self) -> &mut ChildStdin {
         self.stdin.as_mut().expect("open")
@@ -57,6 +62,12 @@ impl Drop for Helper {
             end_group(id);
         }
     }
+}
+
+/// Sends a signal to a process that this test started. Through the shell, since the call itself would need `unsafe`.
+pub fn signal(id: u32, name: &str) {
+    let sent = std::process::Command::new("sh").args(["-c", &format!("kill -{name} {id}")]).status().expect("a shell");
+    assert!(sent.success(), "kill -{name} {id}");
 }
 
 /// Ends a process group that this test started. Through the shell, since the call itself would need `unsafe`.

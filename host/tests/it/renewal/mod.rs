@@ -1,9 +1,13 @@
 //! A login is renewed once, whoever asks for it and in whichever process, and nothing that goes wrong on the way loses it.
 //!
-//! Within one process here, with a grant that a test writes into the vault as it needs it.
+//! Within one process here, with a grant that a test writes into the vault as it needs it; across processes in
+//! `processes` and `deaths`.
 
 mod answers;
+mod deaths;
 mod faults;
+mod processes;
+mod shared;
 mod waiting;
 
 use std::collections::BTreeMap;

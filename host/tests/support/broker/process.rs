@@ -214,6 +214,11 @@ impl Broker {
         self.port
     }
 
+    /// Its home folder.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id().expect("running")

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use credentials_broker::descriptor::Descriptor;
+use credentials_broker::descriptor::{Descriptor, Role};
 use credentials_broker::providers::embedded::Lock;
 use credentials_broker::providers::{dropin, file};
 use credentials_broker::sandbox::Sandbox;
@@ -13,7 +13,7 @@ use credentials_broker::sandbox::Sandbox;
 const FOLDERS: [&str; 2] = ["../plugins", "tests/components"];
 
 #[tokio::test]
-async fn every_component_describes_itself_as_its_lock_says_and_refreshes_where_it_says_so() {
+async fn every_component_describes_itself_as_its_lock_says_and_does_what_it_says() {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
     let sandbox = Sandbox::new(Some(&cache)).unwrap();
     let elsewhere = std::env::var_os("BROKER_TEST_PLUGINS").map(PathBuf::from);
@@ -26,6 +26,12 @@ async fn every_component_describes_itself_as_its_lock_says_and_refreshes_where_i
             assert_eq!(found.descriptor.name, name);
             let says = found.descriptor.grants.iter().any(|grant| grant == "refresh_token");
             assert_eq!(found.prepared.can_refresh(), says, "{name}");
+            assert_eq!(found.prepared.can_start_device(), found.descriptor.can_use_device(), "{name}");
+            for (role, can) in
+                [(Role::Revocation, found.prepared.can_revoke()), (Role::Account, found.prepared.can_tell_account())]
+            {
+                assert_eq!(found.descriptor.role(role).is_some(), can, "{name}: {role:?}");
+            }
         }
     }
 }

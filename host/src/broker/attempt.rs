@@ -6,14 +6,14 @@ use std::time::SystemTime;
 use tokio::sync::watch;
 use url::Url;
 
-use super::Broker;
 use super::failure::{During, explain};
 use super::flows::{Reservation, Status};
-use super::grant;
+use super::grant::{self, Facts};
 use super::id_token::Expected;
 use super::login::{FINISH_WITHIN, LoggedIn};
-use super::replacing::{Whose, may_replace};
+use super::replacing::{Newcomer, Whose, may_replace};
 use super::resolution::Resolution;
+use super::{Broker, accounts};
 use crate::audit::{Event, Outcome};
 use crate::callback::{self, Page, Pending};
 use crate::error::{Code, Error, Result, foreign};
@@ -22,7 +22,7 @@ use crate::sandbox::{Context, Prepared, Tokens};
 use crate::secret::{Secret, SecretName};
 use crate::vault::{Account, Grant, Record, Renewal, Stored};
 
-/// Everything that a flow needs once the browser comes back.
+/// Everything that a flow needs until its tokens are stored, however the person signs in.
 pub(super) struct Attempt {
     pub(super) broker: Arc<Broker>,
     pub(super) provider: Arc<Provider>,
@@ -32,19 +32,27 @@ pub(super) struct Attempt {
     pub(super) client_id: String,
     pub(super) name: SecretName,
     pub(super) scopes: Vec<String>,
+    /// Whether an id_token was asked for.
+    pub(super) openid: bool,
+    /// Whether a person said that the login of another account may be replaced.
+    pub(super) replace: bool,
+    pub(super) flow_id: String,
+}
+
+/// What a login in a browser needs besides, once that comes back.
+pub(super) struct Visit {
     pub(super) verifier: Secret,
     pub(super) nonce: Option<Secret>,
     pub(super) redirect_uri: Url,
-    pub(super) flow_id: String,
 }
 
 impl Attempt {
     /// The flow's task. When it is aborted, everything it owns is dropped: listener, reservation, verifier.
-    pub(super) async fn run(self, mut pending: Pending, tell: watch::Sender<Status>, reservation: Reservation) {
+    pub(super) async fn run(self, visit: Visit, mut pending: Pending, tell: watch::Sender<Status>, reservation: Reservation) {
         let result = match tokio::time::timeout(FINISH_WITHIN, pending.arrival()).await {
-            Err(_) => Err(self.nobody_came()),
+            Err(_) => Err(self.nobody_came(&visit)),
             Ok(arrival) => {
-                let result = self.arrived(arrival.outcome, arrival.iss.as_deref()).await;
+                let result = self.arrived(&visit, arrival.outcome, arrival.iss.as_deref()).await;
                 arrival.reply.send(match &result {
                     Ok(_) => Page::SignedIn,
                     Err(error) if error.code() == Code::Denied => Page::Declined,
@@ -53,6 +61,16 @@ impl Attempt {
                 result
             }
         };
+        self.end(result, &tell, reservation);
+    }
+
+    /// The provider's name for people.
+    pub(super) fn title(&self) -> &str {
+        &self.context.descriptor.title
+    }
+
+    /// Writes down how the login ended, frees its name, and tells who waits for it.
+    pub(super) fn end(&self, result: Result<LoggedIn>, tell: &watch::Sender<Status>, reservation: Reservation) {
         drop(reservation);
         let (outcome, code) = match &result {
             Ok(_) => (Outcome::Ok, None),
@@ -74,24 +92,20 @@ impl Attempt {
         });
     }
 
-    fn nobody_came(&self) -> Error {
+    fn nobody_came(&self, visit: &Visit) -> Error {
         Error::new(
             Code::Expired,
-            format!(
-                "Nobody finished signing in to {} within {} minutes.",
-                self.context.descriptor.title,
-                FINISH_WITHIN.as_secs() / 60
-            ),
+            format!("Nobody finished signing in to {} within {} minutes.", self.title(), FINISH_WITHIN.as_secs() / 60),
             format!(
                 "Some errors are shown in the browser only: ask the person what they saw there. The callback URL {} must be registered with the OAuth client. Then call start_oauth_flow again.",
-                self.redirect_uri
+                visit.redirect_uri
             ),
         )
     }
 
-    async fn arrived(&self, outcome: callback::Outcome, iss: Option<&str>) -> Result<LoggedIn> {
+    async fn arrived(&self, visit: &Visit, outcome: callback::Outcome, iss: Option<&str>) -> Result<LoggedIn> {
         self.resolution.issuers.check_callback(iss)?;
-        let title = &self.context.descriptor.title;
+        let title = self.title();
         let code = match outcome {
             callback::Outcome::Code(code) => code,
             callback::Outcome::Error { error, .. } if error == "access_denied" => {
@@ -111,29 +125,39 @@ impl Attempt {
             }
         };
         let before = SystemTime::now();
-        let tokens = self.prepared.exchange(&self.context, code, self.verifier.clone(), &self.redirect_uri).await;
+        let tokens = self.prepared.exchange(&self.context, code, visit.verifier.clone(), &visit.redirect_uri).await;
         let tokens = tokens.map_err(|failed| explain(title, During::Exchange, failed))?;
-        let account = self.account(&tokens).await?;
-        self.store(tokens, account.as_ref(), before)
+        self.conclude(tokens, before, visit.nonce.as_ref()).await
     }
 
-    /// Whose login it is, by a verified id_token. An id_token that nobody asked for is not looked at.
-    async fn account(&self, tokens: &Tokens) -> Result<Option<Account>> {
-        let (Some(nonce), Some(jwks_uri)) = (&self.nonce, &self.resolution.jwks_uri) else { return Ok(None) };
-        let Some(id_token) = &tokens.id_token else {
-            return Err(Error::new(
-                Code::ProviderError,
-                format!("{} was asked for the scope openid and sent no id_token.", self.context.descriptor.title),
-                "Nothing was stored. Leave the scope openid out, or check the client's registration with the provider.",
-            ));
-        };
-        let expected =
-            Expected { issuers: &self.resolution.issuers, client_id: &self.client_id, nonce: Some(nonce), times: true };
-        self.broker.keys.verify(id_token, jwks_uri, &expected, &self.context.egress).await.map(Some)
-    }
-
-    fn store(&self, tokens: Tokens, account: Option<&Account>, before: SystemTime) -> Result<LoggedIn> {
+    /// Learns whose tokens these are, and stores them.
+    pub(super) async fn conclude(&self, tokens: Tokens, before: SystemTime, nonce: Option<&Secret>) -> Result<LoggedIn> {
         let facts = grant::facts(&tokens)?;
+        let account = if self.openid {
+            Some(self.verified(&tokens, nonce).await?)
+        } else {
+            accounts::ask(&self.prepared, &self.context, self.provider.lineage(), &tokens.access, &facts.notes).await
+        };
+        self.store(tokens, facts, account.as_ref(), before)
+    }
+
+    /// Whose login it is, by a verified id_token. One that nobody asked for is not looked at.
+    async fn verified(&self, tokens: &Tokens, nonce: Option<&Secret>) -> Result<Account> {
+        let refused = |what: String| {
+            let hint = "Nothing was stored. Leave the scope openid out, or check the client's registration with the provider.";
+            Error::new(Code::ProviderError, what, hint)
+        };
+        let Some(jwks_uri) = &self.resolution.jwks_uri else {
+            return Err(refused(format!("{} publishes no keys for its id_tokens.", self.title())));
+        };
+        let Some(id_token) = &tokens.id_token else {
+            return Err(refused(format!("{} was asked for the scope openid and sent no id_token.", self.title())));
+        };
+        let expected = Expected { issuers: &self.resolution.issuers, client_id: &self.client_id, nonce, times: true };
+        self.broker.keys.verify(id_token, jwks_uri, &expected, &self.context.egress).await
+    }
+
+    fn store(&self, tokens: Tokens, facts: Facts, account: Option<&Account>, before: SystemTime) -> Result<LoggedIn> {
         let descriptor = &self.context.descriptor;
         // Not said: as asked (RFC 6749 section 5.1). Quiet: offline_access and the like, whose presence means nothing.
         let scopes = facts.scopes.unwrap_or_else(|| self.scopes.clone());
@@ -175,7 +199,8 @@ impl Attempt {
             renewal: Renewal::default(),
         };
         let whose = account.map_or(Whose::Unknown, Whose::Known);
-        let mut allowed = |old: Option<&Record>| may_replace(&self.name, old, &self.provider, &self.client_id, whose);
+        let newcomer = Newcomer { provider: &self.provider, client_id: &self.client_id, replace: self.replace };
+        let mut allowed = |old: Option<&Record>| may_replace(&self.name, old, newcomer, whose);
         let tags = self.broker.vault.get(&self.name)?.map(|record| record.tags).unwrap_or_default();
         self.broker.vault.put(&self.name, Stored::Grant(Arc::new(grant)), tags, &mut allowed)?;
         Ok(done)

@@ -12,6 +12,12 @@ pub enum During {
     Exchange,
     /// Refreshing.
     Refresh,
+    /// Asking whose login it is.
+    Account,
+    /// Revoking a token.
+    Revocation,
+    /// Starting a device flow, or asking how it stands.
+    Device,
 }
 
 /// The error for a failed call of `title`'s component.
@@ -31,6 +37,9 @@ pub fn explain(title: &str, during: During, failed: Failed) -> Error {
         During::Preparing => format!("{title} could not be prepared for a login"),
         During::Exchange => format!("{title} did not accept the sign-in"),
         During::Refresh => format!("{title} did not renew the login"),
+        During::Account => format!("{title} did not say whose login it is"),
+        During::Revocation => format!("{title} did not revoke the token"),
+        During::Device => format!("{title} did not carry out the device flow"),
     };
     what.push_str(&format!(": {} ({}).", said.message, said.code));
     if let Some(id) = detail("correlation_id") {
@@ -54,9 +63,16 @@ fn remedy(during: During, said: &Failure) -> (Code, &'static str) {
         ("temporarily_unavailable" | "server_error" | "unreachable" | "timeout", During::Refresh) => {
             (Code::Unavailable, "The login is kept. Try again in a moment.")
         }
+        ("temporarily_unavailable" | "server_error" | "unreachable" | "timeout", During::Revocation | During::Account) => {
+            (Code::Unavailable, "It is tried again later.")
+        }
         ("temporarily_unavailable" | "server_error" | "unreachable" | "timeout", _) => {
             (Code::Unavailable, "Try again in a moment, with a new start_oauth_flow.")
         }
+        ("unauthorized_client" | "unsupported_grant_type", During::Device) => (
+            Code::Unsupported,
+            "The operator can allow the device flow in the client's registration; without it sign in with mode \"browser\".",
+        ),
         ("invalid_client" | "unauthorized_client" | "incorrect_client_credentials", _) => {
             (Code::ProviderError, "The operator should check client id and client secret in the provider's settings.")
         }
@@ -68,7 +84,9 @@ fn remedy(during: During, said: &Failure) -> (Code, &'static str) {
             (Code::NotConfigured, "The operator should check the provider's settings; list_providers names them.")
         }
         ("unsupported", _) => (Code::Unsupported, "Use what list_providers says that it can do."),
-        (_, During::Exchange) => (Code::ProviderError, "Nothing was stored. Start the login again."),
+        (_, During::Exchange | During::Device) => (Code::ProviderError, "Nothing was stored. Start the login again."),
+        (_, During::Account) => (Code::ProviderError, "The login works all the same."),
+        (_, During::Revocation) => (Code::ProviderError, "It is tried again later; until then revoke it at the provider."),
         (_, During::Refresh) => (Code::ProviderError, "The login is kept. If this goes on, sign in again with start_oauth_flow."),
         (_, During::Preparing) => {
             (Code::ProviderError, "The operator should check the provider's settings; list_providers names them.")

@@ -8,8 +8,10 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use url::Url;
 
+use super::device::DeviceCode;
 use super::login::LoggedIn;
 use super::ttl::Deadline;
+use crate::callback::Paste;
 use crate::error::{Code, Error, Result};
 use crate::secret::SecretName;
 
@@ -37,23 +39,35 @@ pub struct Flow {
     pub name: SecretName,
     /// The provider's title.
     pub provider: String,
-    /// Where the person signs in.
+    /// Where the person signs in: for a device flow, where they enter the code.
     pub authorization_url: Url,
+    /// What the person enters there, if it is a device flow.
+    pub device: Option<DeviceCode>,
     /// Where the code will be redeemed, as configured or discovered: pinned for this login and its refreshes.
     pub token_endpoint: Option<Url>,
     /// Whether a browser was started for the person.
     pub browser_opened: AtomicBool,
     /// When nobody waits any longer.
     pub deadline: Deadline,
+    /// Takes the address that a person brings by hand, if a browser is to come back.
+    pub(super) paste: Option<Paste>,
     pub(super) status: watch::Receiver<Status>,
-    pub(super) task: AbortHandle,
+    /// What carries it out.
+    pub(super) task: Option<AbortHandle>,
 }
 
 impl Flow {
     /// Whether it is under way. One that was cancelled is over, although nobody is left to say so.
     #[must_use]
     pub fn is_pending(&self) -> bool {
-        matches!(*self.status.borrow(), Status::Pending) && !self.task.is_finished()
+        matches!(*self.status.borrow(), Status::Pending) && self.task.as_ref().is_some_and(|task| !task.is_finished())
+    }
+
+    /// Ends it, with whatever it holds.
+    pub(super) fn abort(&self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
     }
 }
 
@@ -177,11 +191,13 @@ mod tests {
             name: name(secret),
             provider: "Acme".to_owned(),
             authorization_url: Url::parse("https://acme.example/authorize").unwrap(),
+            device: None,
+            paste: None,
             token_endpoint: None,
             browser_opened: AtomicBool::new(false),
             deadline: Deadline::after(300),
             status,
-            task: tokio::spawn(async {}).abort_handle(),
+            task: Some(tokio::spawn(async {}).abort_handle()),
         };
         (Arc::new(flow), tell)
     }

@@ -18,6 +18,7 @@ use serde_json::Value;
 use subtle::ConstantTimeEq as _;
 use url::Url;
 
+use super::accounts::label;
 use super::issuer::Issuers;
 use super::ttl::seconds;
 use crate::egress::{Egress, Outgoing};
@@ -55,7 +56,7 @@ pub struct Expected<'a> {
     /// The OAuth client it must be for.
     pub client_id: &'a str,
     /// The nonce of the authorization request; `None` where there was none for it to belong to: a refresh may leave it out
-    /// (OpenID Connect Core 1.0 section 12.2).
+    /// (OpenID Connect Core 1.0 section 12.2), a device flow has no parameter for it.
     pub nonce: Option<&'a Secret>,
     /// Whether its times are looked at. Not after a refresh: the issuer answered this moment, and this machine's clock must
     /// not cost a login.
@@ -233,12 +234,11 @@ fn check(claims: Claims, expected: &Expected<'_>) -> Result<Account> {
     if claims.sub.is_empty() || claims.sub.len() > 255 {
         return Err(refused("its subject is empty or too long"));
     }
-    let label = claims.email.or(claims.preferred_username).or(claims.name);
     Ok(Account {
         vouched: Vouched::IdToken,
         issuer: claims.iss,
         subject: claims.sub,
-        label: label.map(|text| text.chars().filter(|c| !c.is_control()).take(100).collect()),
+        label: claims.email.or(claims.preferred_username).or(claims.name).map(|text| label(&text)),
     })
 }
 

@@ -1,4 +1,4 @@
-//! Signing in: authorization code with PKCE, from the URL to the stored grant.
+//! Signing in: from what was asked for to a login under way, and waiting for its end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,28 +6,25 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use url::Url;
-use uuid::Uuid;
 
 use super::Broker;
-use super::attempt::Attempt;
-use super::authorization::{AuthorizationRequest, check_extra, check_scopes, random};
+use super::attempt::{Attempt, Visit};
+use super::authorization::{AuthorizationRequest, random};
+use super::device::{self, Begun, no_device_flow};
 use super::failure::{During, explain};
 use super::flows::{Flow, Status};
-use super::replacing::{Whose, may_replace};
-use super::resolution::{self, Resolution};
+use super::settling::Settled;
 use super::ttl::Deadline;
 use crate::audit::{Event, Outcome};
+use crate::callback::Pending;
+pub use crate::config::LoginMode;
 use crate::config::LoopbackPort;
-use crate::descriptor::Descriptor;
-use crate::error::{Code, Error, Result, foreign};
-use crate::sandbox::{Context, Prepared};
+use crate::error::{Code, Error, Result};
 use crate::secret::SecretName;
 use crate::vault::Account;
 
 /// How long a person has to finish.
 pub(super) const FINISH_WITHIN: Duration = Duration::from_secs(300);
-/// Providers whose endpoints an agent may repeat, as it could with the predecessor.
-const REPEATABLE: [&str; 2] = ["oauth2", "okta"];
 
 /// What start_oauth_flow asks for.
 #[derive(Debug, Clone, Default)]
@@ -42,6 +39,10 @@ pub struct LoginRequest {
     pub authorization_endpoint: Option<String>,
     /// Must be the configured or discovered one, where given.
     pub token_endpoint: Option<String>,
+    /// How the person signs in; not set: as the operator configured, else in a browser.
+    pub mode: Option<LoginMode>,
+    /// Whether the login of another account, or of another client, may be replaced. Only a person may say so.
+    pub replace: bool,
 }
 
 /// A login that is under way.
@@ -59,7 +60,7 @@ pub struct LoggedIn {
     pub name: SecretName,
     /// The provider's title.
     pub provider: String,
-    /// The account, if a verified id_token says.
+    /// The account, as far as anybody says; it tells who.
     pub account: Option<Account>,
     /// The scopes granted.
     pub scopes: Vec<String>,
@@ -79,7 +80,8 @@ impl Broker {
     /// # Errors
     /// Whatever stands in the way, before anybody is asked to sign in.
     pub async fn start_login(self: &Arc<Self>, request: LoginRequest) -> Result<Started> {
-        let started = self.begin(&request).await;
+        // Boxed: what it waits in is many calls deep, and a call of a tool would be as large as all of them.
+        let started = Box::pin(self.begin(&request)).await;
         let (outcome, code) = match &started {
             Ok(_) => (Outcome::Pending, None),
             Err(error) => (Outcome::Refused, Some(error.code())),
@@ -97,109 +99,74 @@ impl Broker {
     }
 
     async fn begin(self: &Arc<Self>, request: &LoginRequest) -> Result<Started> {
-        let name = SecretName::parse(&request.secret_name)?;
-        self.reserved.check(&name)?;
-        self.policies.may_sign_in(&name)?;
-        let provider = self.providers.get(&request.provider).await?;
-        let descriptor = Arc::clone(provider.descriptor());
-        if !descriptor.can_log_in() {
-            return Err(Error::new(
-                Code::Unsupported,
-                format!("{} has no login yet; it serves mint_token only.", descriptor.title),
-                "list_providers says which providers a person can sign in to.",
-            ));
+        let Settled { attempt, mode, extra, hint, reservation } = self.settle(request).await?;
+        let (tell, status) = watch::channel(Status::Pending);
+        let mut flow = Flow {
+            id: attempt.flow_id.clone(),
+            name: attempt.name.clone(),
+            provider: attempt.title().to_owned(),
+            authorization_url: attempt.resolution.authorization_endpoint.clone(),
+            device: None,
+            token_endpoint: attempt.resolution.token_endpoint.clone(),
+            browser_opened: AtomicBool::new(false),
+            deadline: Deadline::after(FINISH_WITHIN.as_secs()),
+            paste: None,
+            status,
+            task: None,
+        };
+        match mode {
+            LoginMode::Browser => {
+                let (visit, url, pending) = self.send_to_browser(&attempt, extra, hint).await?;
+                flow.authorization_url = url;
+                flow.paste = Some(pending.paste());
+                flow.task = Some(tokio::spawn(attempt.run(visit, pending, tell, reservation)).abort_handle());
+            }
+            LoginMode::Device => {
+                let begun = begin_device(&attempt).await?;
+                let shown = begun.shown.clone();
+                flow.authorization_url = shown.verification_uri_complete.as_ref().unwrap_or(&shown.verification_uri).clone();
+                flow.deadline = Deadline::after(begun.within.as_secs());
+                flow.device = Some(shown);
+                flow.task = Some(tokio::spawn(attempt.run_device(begun, tell, reservation)).abort_handle());
+            }
         }
-        let scopes = check_scopes(&descriptor.name, &request.scopes, provider.operator().scopes.as_deref())?;
-        let reservation = self.flows.reserve(&name)?;
-        let settings = Arc::new(self.settings(&provider).await?);
-        let client_id = settings.plain("client_id").unwrap_or_default().to_owned();
-        let old = self.vault.get(&name)?;
-        may_replace(&name, old.as_ref(), &provider, &client_id, Whose::NotKnownYet)?;
+        let flow = Arc::new(flow);
+        self.flows.add(Arc::clone(&flow));
+        // Whoever gives the call up while a browser starts has not heard of the login, and cannot end it.
+        let unheard = Unheard { broker: self, flow: Some(Arc::clone(&flow)) };
+        // Who signs in with a code may sit at another machine.
+        let browser_opened = mode == LoginMode::Browser && self.open_browser && open(&flow.authorization_url).await;
+        flow.browser_opened.store(browser_opened, Ordering::Relaxed);
+        unheard.told();
+        Ok(Started { flow, browser_opened })
+    }
 
-        let prepared = self.providers.prepared(&provider).await?.clone();
-        let mut context =
-            Context { descriptor: Arc::clone(&descriptor), settings, resolved: Arc::default(), egress: self.egress.clone() };
-        let resolution = self.resolve(&prepared, &context).await?;
-        context.resolved = Arc::new(resolution.resolved.clone());
-        check_repeated(&descriptor, request, &resolution)?;
-        // Before anybody signs in for nothing: a code that cannot be redeemed safely is better never issued.
-        let endpoints =
-            [Some(&resolution.authorization_endpoint), resolution.token_endpoint.as_ref(), resolution.jwks_uri.as_ref()];
-        for url in endpoints.into_iter().flatten() {
-            self.egress.check_url(url).map_err(Error::from)?;
-        }
-
-        let extra = prepared.authorization(&context, &scopes).await;
-        let extra = extra.map_err(|failed| explain(&descriptor.title, During::Preparing, failed))?;
-        let (extra, added) = check_extra(&descriptor, extra)?;
-        let mut asked = scopes;
-        asked.extend(added.into_iter().filter(|scope| !asked.contains(scope)).collect::<Vec<_>>());
-
-        let openid = descriptor.openid && asked.iter().any(|scope| scope == "openid");
-        if !openid || resolution.jwks_uri.is_none() {
-            // Before the person signs in for nothing.
-            may_replace(&name, old.as_ref(), &provider, &client_id, Whose::Unknown)?;
-        }
-        let nonce = if openid { Some(random()?) } else { None };
+    /// Registers where the browser comes back to, and builds the address that it is sent to.
+    async fn send_to_browser(
+        &self,
+        attempt: &Attempt,
+        mut extra: Vec<(String, String)>,
+        hint: Option<(String, String)>,
+    ) -> Result<(Visit, Url, Pending)> {
+        extra.extend(hint.filter(|(name, _)| !extra.iter().any(|(known, _)| known == name)));
+        let nonce = if attempt.openid { Some(random()?) } else { None };
         let (state, verifier) = (random()?, random()?);
-        let any_port = provider.operator().loopback_port == LoopbackPort::Any;
-        let pending = self.callbacks.register(&self.callback_path(&provider), state.clone(), &descriptor.title, any_port).await?;
+        let any_port = attempt.provider.operator().loopback_port == LoopbackPort::Any;
+        let path = self.callback_path(&attempt.provider);
+        let pending = self.callbacks.register(&path, state.clone(), attempt.title(), any_port).await?;
         let redirect_uri = pending.redirect_uri().clone();
-        let authorization_url = AuthorizationRequest {
-            endpoint: &resolution.authorization_endpoint,
-            client_id: &client_id,
+        let url = AuthorizationRequest {
+            endpoint: &attempt.resolution.authorization_endpoint,
+            client_id: &attempt.client_id,
             redirect_uri: &redirect_uri,
-            scopes: &asked,
+            scopes: &attempt.scopes,
             state: &state,
             verifier: &verifier,
             nonce: nonce.as_ref(),
             extra: &extra,
         }
         .url();
-
-        let token_endpoint = resolution.token_endpoint.clone();
-        let flow_id = Uuid::new_v4().to_string();
-        let attempt = Attempt {
-            broker: Arc::clone(self),
-            provider,
-            prepared,
-            context,
-            resolution,
-            client_id,
-            name: name.clone(),
-            scopes: asked,
-            verifier,
-            nonce,
-            redirect_uri,
-            flow_id: flow_id.clone(),
-        };
-        let (tell, status) = watch::channel(Status::Pending);
-        let task = tokio::spawn(attempt.run(pending, tell, reservation));
-        let flow = Arc::new(Flow {
-            id: flow_id,
-            name,
-            provider: descriptor.title.clone(),
-            authorization_url,
-            token_endpoint,
-            browser_opened: AtomicBool::new(false),
-            deadline: Deadline::after(FINISH_WITHIN.as_secs()),
-            status,
-            task: task.abort_handle(),
-        });
-        self.flows.add(Arc::clone(&flow));
-        // Whoever gives the call up while a browser starts has not heard of the login, and cannot end it.
-        let unheard = Unheard { broker: self, flow: Some(Arc::clone(&flow)) };
-        let browser_opened = self.open_browser && open(&flow.authorization_url).await;
-        flow.browser_opened.store(browser_opened, Ordering::Relaxed);
-        unheard.told();
-        Ok(Started { flow, browser_opened })
-    }
-
-    async fn resolve(&self, prepared: &Prepared, context: &Context) -> Result<Resolution> {
-        let descriptor = &context.descriptor;
-        let resolved = prepared.resolve(context).await;
-        let (pairs, documents) = resolved.map_err(|failed| explain(&descriptor.title, During::Preparing, failed))?;
-        resolution::resolve(descriptor, &context.settings, pairs, &documents)
+        Ok((Visit { verifier, nonce, redirect_uri }, url, pending))
     }
 
     /// Waits for a login to end, at most for `wait`; pending is an answer, too.
@@ -222,7 +189,7 @@ impl Broker {
     /// Ends a login; its port is free at once.
     pub fn cancel_login(&self, flow: &Flow) {
         if flow.is_pending() {
-            flow.task.abort();
+            flow.abort();
             self.audit.record(Event {
                 event: "cancel_oauth_flow",
                 secret: Some(flow.name.as_str()),
@@ -257,6 +224,18 @@ fn cancelled() -> Error {
     Error::new(Code::Cancelled, "The login was cancelled.", "Call start_oauth_flow for a new one.")
 }
 
+/// Asks the provider for a device code, and looks at where it sends the person.
+async fn begin_device(attempt: &Attempt) -> Result<Begun> {
+    let title = attempt.title();
+    let started = attempt.prepared.start_device(&attempt.context, &attempt.scopes).await;
+    let started = started.map_err(|failed| explain(title, During::Device, failed))?;
+    let begun = device::read(title, started.ok_or_else(|| no_device_flow(title))?)?;
+    for url in std::iter::once(&begun.shown.verification_uri).chain(&begun.shown.verification_uri_complete) {
+        attempt.context.egress.check_url(url).map_err(Error::from)?;
+    }
+    Ok(begun)
+}
+
 /// Whether a browser was started for the person. Where none can be, the URL is all they need.
 async fn open(url: &Url) -> bool {
     let started = match crate::browser::open(url) {
@@ -267,37 +246,4 @@ async fn open(url: &Url) -> bool {
         tracing::debug!("no browser was opened: {error}");
     }
     started.is_ok()
-}
-
-/// An agent may repeat endpoints, never choose them.
-fn check_repeated(descriptor: &Descriptor, request: &LoginRequest, resolution: &Resolution) -> Result<()> {
-    let given = [
-        ("authorization_endpoint", &request.authorization_endpoint, Some(&resolution.authorization_endpoint)),
-        ("token_endpoint", &request.token_endpoint, resolution.token_endpoint.as_ref()),
-    ];
-    for (name, value, configured) in given {
-        let Some(value) = value else { continue };
-        let same = REPEATABLE.contains(&descriptor.name.as_str())
-            && configured.is_some_and(|url| Url::parse(value).is_ok_and(|given| given == *url));
-        if same {
-            continue;
-        }
-        let hint = if descriptor.setting(name).is_some() {
-            format!(
-                "Leave {name} out, or ask the operator to set {name} = \"…\" under [providers.{}] in broker.toml.",
-                descriptor.name
-            )
-        } else {
-            format!(
-                "Leave {name} out: {}'s endpoints are fixed. For another server the operator can set [providers.oauth2] {name} = \"…\" in broker.toml.",
-                descriptor.title
-            )
-        };
-        return Err(Error::new(
-            Code::NotAllowed,
-            format!("{name} {} is not {}'s; only the operator can name endpoints.", foreign(value), descriptor.title),
-            hint,
-        ));
-    }
-    Ok(())
 }

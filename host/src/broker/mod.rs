@@ -1,10 +1,12 @@
-//! The heart: secrets, references, flows, refresh, minting. Knows no MCP and no wasmtime.
+//! The heart: secrets, references, flows, refresh, revocation, minting. Knows no MCP and no wasmtime.
 //!
 //! Both faces call the same functions, so what an agent can do a person can do through the same checks. What only the
 //! operator may decide comes in through [`Broker::new`] and nowhere else.
 
+mod accounts;
 mod attempt;
 pub mod authorization;
+pub mod device;
 pub mod failure;
 pub mod flows;
 pub mod grant;
@@ -13,12 +15,15 @@ pub mod issuer;
 pub mod login;
 pub mod minting;
 pub mod overview;
+mod paste;
 pub mod references;
 pub mod renewal;
 mod replacing;
 mod reserved;
 pub mod resolution;
+pub mod revocation;
 pub mod secrets;
+mod settling;
 pub mod spending;
 pub mod tokens;
 pub mod ttl;
@@ -54,6 +59,7 @@ pub struct Broker {
     known: spending::known::Known,
     answers: Mutex<spending::answers::Kept>,
     renewals: renewal::Renewals,
+    catching_up: revocation::CatchingUp,
     /// For tasks that outlive the call that started them.
     me: Weak<Self>,
 }
@@ -93,6 +99,7 @@ impl Broker {
             known,
             answers: Mutex::default(),
             renewals: renewal::Renewals::default(),
+            catching_up: revocation::CatchingUp::default(),
             me: Weak::clone(me),
         }))
     }
@@ -140,7 +147,7 @@ impl Broker {
     /// Ends every login under way, waits a few seconds for refreshes that were sent, and writes the audit trail out.
     pub async fn close(&self) {
         for flow in self.flows.pending() {
-            flow.task.abort();
+            flow.abort();
         }
         self.callbacks.settle().await;
         self.renewals_landed().await;

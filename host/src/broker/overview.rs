@@ -33,6 +33,8 @@ pub struct Stats {
     pub stored_secrets: usize,
     /// Logins under way.
     pub pending_flows: usize,
+    /// Logins that are gone here and still have to be revoked at their providers.
+    pub pending_revocations: usize,
 }
 
 impl Broker {
@@ -65,6 +67,7 @@ impl Broker {
                 .count(|reference| self.vault.generation(&reference.name).is_ok_and(|found| found == Some(reference.generation))),
             stored_secrets,
             pending_flows: self.flows.pending().len(),
+            pending_revocations: self.vault.tombstones()?.len(),
         })
     }
 }

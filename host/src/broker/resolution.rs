@@ -21,6 +21,8 @@ pub struct Resolution {
     pub authorization_endpoint: Url,
     /// Where codes are redeemed.
     pub token_endpoint: Option<Url>,
+    /// Where device codes are issued.
+    pub device_endpoint: Option<Url>,
     /// Where the keys for id_tokens are.
     pub jwks_uri: Option<Url>,
     /// Who may answer.
@@ -79,9 +81,10 @@ pub fn resolve(
         }
     };
     let token_endpoint = role(descriptor, Role::Token, &values)?;
+    let device_endpoint = role(descriptor, Role::Device, &values)?;
     let jwks_uri = role(descriptor, Role::Jwks, &values)?;
-    let expected = expected_issuers(descriptor, &values);
-    Ok(Resolution { authorization_endpoint, token_endpoint, jwks_uri, issuers: Issuers { expected, advertised }, resolved })
+    let issuers = Issuers { expected: expected_issuers(descriptor, &values), advertised };
+    Ok(Resolution { authorization_endpoint, token_endpoint, device_endpoint, jwks_uri, issuers, resolved })
 }
 
 /// Who may sign an id_token of a login, and where their keys are, by what was resolved for that login.

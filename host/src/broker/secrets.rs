@@ -292,7 +292,7 @@ fn remaining(grant: &Grant) -> Option<u64> {
     Some(grant.expires?.duration_since(SystemTime::now()).unwrap_or_default().as_secs())
 }
 
-fn unknown(name: &SecretName) -> Error {
+pub(super) fn unknown(name: &SecretName) -> Error {
     Error::new(
         Code::UnknownSecret,
         format!("Secret '{name}' not found."),

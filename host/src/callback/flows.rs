@@ -134,10 +134,15 @@ impl Flows {
         self.table().pending.iter().find(|flow| flow.id == id).map_or(0, |flow| flow.wrong_states)
     }
 
+    /// The same for an answer that was brought by hand, for this flow and no other.
+    pub(super) fn judge_for(&self, id: FlowId, parts: &Parts) -> Verdict {
+        self.table().judge(parts, &self.authority, Some(id))
+    }
+
     /// Decides about a request, and gives its flow the answer if it is the one waited for. Does no I/O.
     pub(super) fn judge(&self, parts: &Parts) -> Verdict {
         let mut table = self.table();
-        match table.judge(parts, &self.authority) {
+        match table.judge(parts, &self.authority, None) {
             Verdict::Answer(page, None) if table.allowance == 0 && page != Page::Prefetch => Verdict::Answer(Page::TooMany, None),
             Verdict::Answer(page, None) => {
                 table.allowance -= u32::from(table.allowance > 0);
@@ -149,7 +154,7 @@ impl Flows {
 }
 
 impl Table {
-    fn judge(&mut self, parts: &Parts, authority: &str) -> Verdict {
+    fn judge(&mut self, parts: &Parts, authority: &str, only: Option<FlowId>) -> Verdict {
         let refused = |page| Verdict::Answer(page, None);
         if let Err(page) = check_head(parts, authority) {
             return refused(page);
@@ -180,6 +185,9 @@ impl Table {
             }
             return refused(Page::Rejected);
         };
+        if only.is_some_and(|id| self.pending[index].id != id) {
+            return refused(Page::Rejected);
+        }
         let flow = &mut self.pending[index];
         let title = Arc::clone(&flow.title);
         let Some(outcome) = answer.outcome else { return Verdict::Answer(Page::Rejected, Some(title)) };
@@ -317,6 +325,23 @@ mod tests {
         assert_eq!(page(&get(&flows, &format!("{PATH}?code=c&state=x"))), Page::TooMany);
         assert_eq!(flows.wrong_states(id), u64::from(REQUESTS_PER_FLOW) + 1);
         assert!(matches!(get(&flows, &format!("{PATH}?code=c&state=s")), Verdict::Arrived(..)));
+    }
+
+    #[test]
+    fn an_answer_that_is_brought_for_one_flow_is_not_given_to_another() {
+        let flows = table();
+        let (mine, mut mine_arrives) = register(&flows, PATH, "mine");
+        let (_theirs, mut theirs_arrives) = register(&flows, PATH, "theirs");
+        let brought = |state: &str| {
+            let target = format!("{PATH}?code=c&state={state}");
+            let request = http::Request::builder().uri(target).header("host", "localhost:9876").body(()).unwrap();
+            flows.judge_for(mine, &request.into_parts().0)
+        };
+        assert_eq!(page(&brought("theirs")), Page::Rejected);
+        assert_eq!(page(&brought("neither")), Page::Rejected);
+        assert!(theirs_arrives.try_recv().is_err());
+        assert!(matches!(brought("mine"), Verdict::Arrived(..)) && mine_arrives.try_recv().is_ok());
+        assert_eq!(page(&brought("mine")), Page::AlreadyUsed);
     }
 
     #[test]

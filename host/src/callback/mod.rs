@@ -14,6 +14,7 @@
 //! | `holder` | which program holds a port |
 //! | `request` | whether a request is one that a browser would send after a sign-in: a pure check |
 //! | `flows` | which flow it belongs to: the table of states, also without I/O |
+//! | `paste` | the same for an answer that a person brings by hand |
 //! | `serve` | sockets, limits, connections |
 //! | `page` | the fixed pages |
 
@@ -21,6 +22,7 @@ mod address;
 mod flows;
 mod holder;
 mod page;
+mod paste;
 mod request;
 mod serve;
 
@@ -36,6 +38,7 @@ use crate::secret::Secret;
 use address::Address;
 use flows::{FlowId, Registration};
 pub use page::Page;
+pub use paste::Paste;
 use serve::{Door, OpenPages};
 
 /// Where browsers come back to: one per process, cheap to clone. Nothing is bound until a flow is registered.
@@ -158,6 +161,12 @@ impl Pending {
             Some(arrival) => arrival,
             None => pending().await,
         }
+    }
+
+    /// What takes the answer if a person brings it by hand.
+    #[must_use]
+    pub fn paste(&self) -> Paste {
+        Paste { redirect_uri: self.redirect_uri.clone(), id: self.id, door: Arc::downgrade(&self.door) }
     }
 
     /// How many callbacks with a wrong state came to this flow's path while it was pending.

@@ -117,6 +117,8 @@ pub struct Provider {
     pub scopes: Option<Vec<String>>,
     /// Whether the OAuth client's registration takes any loopback port.
     pub loopback_port: LoopbackPort,
+    /// How a person signs in where nobody asks for another way.
+    pub login: LoginMode,
     /// A component of a team's own, for a name that is not embedded.
     pub component: Option<PathBuf>,
     /// Names and aliases of other providers that this component takes.
@@ -158,6 +160,16 @@ pub enum LoopbackPort {
     Exact,
     /// Another one where the configured one is taken.
     Any,
+}
+
+/// How a person signs in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LoginMode {
+    /// In a browser that comes back to this machine.
+    #[default]
+    Browser,
+    /// Anywhere, by entering a code (RFC 8628).
+    Device,
 }
 
 /// Where a setting's value comes from.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use super::reader::{Document, Item, Section};
-use super::{Browser, Callback, Config, Egress, Elsewhere, Limits, LoopbackPort, Provider, Source, Vault};
+use super::{Browser, Callback, Config, Egress, Elsewhere, Limits, LoginMode, LoopbackPort, Provider, Source, Vault};
 use crate::error::Result;
 use crate::secret::SecretName;
 
@@ -160,12 +160,19 @@ fn provider(mut section: Section<'_>, paths: &Paths<'_>) -> Result<Provider> {
         _ => None,
     };
     let port = |item: Item<'_>| item.parsed(port, "\"exact\" or \"any\"", "loopback_port = \"any\"");
+    let login = |text: &str| match text {
+        "browser" => Some(LoginMode::Browser),
+        "device" => Some(LoginMode::Device),
+        _ => None,
+    };
+    let login = |item: Item<'_>| item.parsed(login, "\"browser\" or \"device\"", "login = \"device\"");
     let component = |item: Item<'_>| item.parsed(|text| paths.read(text), "the name of a file", "component = \"acme.wasm\"");
     let replaces =
         |item: Item<'_>| item.list(|text| Some(text.to_owned()), "a list of names of other providers", "replaces = [\"github\"]");
     Ok(Provider {
         scopes: optional(&mut section, "scopes", scopes)?,
         loopback_port: optional(&mut section, "loopback_port", port)?.unwrap_or_default(),
+        login: optional(&mut section, "login", login)?.unwrap_or_default(),
         component: optional(&mut section, "component", component)?,
         replaces: optional(&mut section, "replaces", replaces)?.unwrap_or_default(),
         limits: optional(&mut section, "limits", limits)?.unwrap_or_default(),

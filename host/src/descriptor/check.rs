@@ -94,6 +94,12 @@ impl Descriptor {
                 "the grant authorization_code needs an endpoint of the role authorization and one of the role token".to_owned()
             );
         }
+        if self.can_use_device() && (self.role(Role::Device).is_none() || self.role(Role::Token).is_none()) {
+            return Err("the grant device_code needs an endpoint of the role device and one of the role token".to_owned());
+        }
+        if self.login_hint.as_ref().is_some_and(|name| !is_word(name)) {
+            return Err("login_hint is the name of a parameter: login_hint or login".to_owned());
+        }
         if self.openid && (self.role(Role::Jwks).is_none() || self.issuers.is_empty()) {
             return Err("openid needs an endpoint of the role jwks, and issuers".to_owned());
         }

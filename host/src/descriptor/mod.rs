@@ -51,6 +51,10 @@ pub struct Descriptor {
     /// Grants that the component can do: `authorization_code`, `refresh_token`, `device_code`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub grants: Vec<String>,
+    /// The parameter of the authorization request that names the account when a person signs in again: `login_hint`
+    /// (OpenID Connect Core 1.0 section 3.1.2.1) or `login`. Others are not sent. Not set: none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login_hint: Option<String>,
     /// Whether other ports than the registered one will do for a loopback callback (RFC 8252 section 7.3).
     #[serde(default)]
     pub loopback: Loopback,
@@ -266,7 +270,17 @@ impl Descriptor {
     /// Whether a person can sign in with this provider.
     #[must_use]
     pub fn can_log_in(&self) -> bool {
-        self.grants.iter().any(|grant| grant == "authorization_code")
+        self.can("authorization_code")
+    }
+
+    /// Whether a person can sign in with a code that they type in elsewhere (RFC 8628).
+    #[must_use]
+    pub fn can_use_device(&self) -> bool {
+        self.can("device_code")
+    }
+
+    fn can(&self, grant: &str) -> bool {
+        self.grants.iter().any(|known| known == grant)
     }
 }
 

@@ -59,6 +59,8 @@ fn a_descriptor_that_overreaches_is_refused_with_the_reason() {
         (("/spend", json!([{ "host": "*.example.com" }])), "neither a host name"),
         (("/spend", json!([{ "host": "a.example", "when": { "client_secret": "x" } }])), "no readable setting"),
         (("/openid", json!(true)), "needs an endpoint of the role jwks"),
+        (("/grants", json!(["authorization_code", "device_code"])), "device_code needs an endpoint"),
+        (("/login_hint", json!("redirect uri")), "login_hint or login"),
         (("/endpoints/0/id", json!("token")), "declared twice"),
     ] {
         let message = refused(|document| {

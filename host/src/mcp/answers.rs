@@ -4,6 +4,7 @@ use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::{Map, Value, json};
 
 use crate::error::Error;
+use crate::vault::Account;
 
 /// `{"success": true, …}`.
 pub(super) fn success(members: Value) -> CallToolResult {
@@ -18,6 +19,13 @@ pub(super) fn unfinished(members: Value) -> CallToolResult {
 /// `{"success": false, "error": …, "code": …, "hint": …}`, marked as an error.
 pub(super) fn failure(error: &Error) -> CallToolResult {
     answer(false, json!({ "error": error.message(), "code": error.code().as_str(), "hint": error.hint() }), true)
+}
+
+/// An account, with who vouches for it.
+pub(super) fn account(account: &Account) -> Value {
+    json!({
+        "issuer": account.issuer, "subject": account.subject, "label": account.label, "vouched": account.vouched.as_str(),
+    })
 }
 
 fn answer(success: bool, members: Value, is_error: bool) -> CallToolResult {

@@ -20,6 +20,7 @@ struct Hints {
 
 const READS: Hints = Hints { read_only: true, destructive: false, idempotent: true, open_world: false };
 const ADDS: Hints = Hints { read_only: false, destructive: false, idempotent: false, open_world: false };
+const ENDS: Hints = Hints { read_only: false, destructive: true, idempotent: false, open_world: true };
 const REPLACES: Hints = Hints { read_only: false, destructive: true, idempotent: true, open_world: false };
 
 /// All tools, in the order in which they are listed.
@@ -40,12 +41,13 @@ fn build() -> Vec<Tool> {
         tool(
             "start_oauth_flow",
             "Sign in with a provider",
-            "Lets a person sign in with a provider in their browser and stores the tokens under secret_name. Call list_secrets first: a login that is there need not be repeated. Waits up to 45 seconds; if the person needs longer (or no browser could be opened) the answer has status \"pending\": show them authorization_url and call await_oauth_flow with flow_id. Cancelling this call ends the login.",
+            "Lets a person sign in with a provider in their browser and stores the tokens under secret_name. Call list_secrets first: a login that is there need not be repeated. Waits up to 45 seconds; if the person needs longer (or no browser could be opened) the answer has status \"pending\": show them authorization_url (in mode \"device\" user_code and verification_uri) and call await_oauth_flow with flow_id. Cancelling this call ends the login.",
             &Hints { open_world: true, ..ADDS },
             &json!({
                 "provider": provider, "scopes": scopes, "secret_name": name,
                 "authorization_endpoint": text("For okta and oauth2 only, and only the configured one; leave it out."),
                 "token_endpoint": text("For okta and oauth2 only, and only the configured one; leave it out."),
+                "mode": { "type": "string", "enum": ["browser", "device"], "description": "Leave it out, unless the person cannot use a browser that comes back to this machine: with \"device\" they enter a code anywhere. Many clients are not registered for it." },
             }),
             &["provider", "scopes", "secret_name"],
             login_answer(),
@@ -165,13 +167,14 @@ fn build() -> Vec<Tool> {
         tool(
             "get_broker_stats",
             "Count what the broker holds",
-            "Counts live minted tokens, live references, stored secrets and logins under way.",
+            "Counts live minted tokens, live references, stored secrets, logins under way and revocations to be retried.",
             &READS,
             &json!({}),
             &[],
             json!({ "stats": { "type": "object", "properties": {
                 "activeTokens": { "type": "integer" }, "activeReferences": { "type": "integer" },
                 "storedSecrets": { "type": "integer" }, "pendingFlows": { "type": "integer" },
+                "pendingRevocations": { "type": "integer", "description": "Logins that are gone here and still have to be revoked at their providers." },
             } } }),
         ),
         tool(
@@ -192,18 +195,34 @@ fn build() -> Vec<Tool> {
             &[],
             json!({ "secrets": { "type": "array", "items": { "type": "object", "properties": {
                 "name": { "type": "string" }, "kind": { "type": "string", "enum": ["static", "oauth"] }, "state": { "type": "string" },
-                "provider": { "type": "string" }, "account": { "type": "object" }, "scopes": { "type": "array", "items": { "type": "string" } },
+                "provider": { "type": "string" }, "account": account(), "scopes": { "type": "array", "items": { "type": "string" } },
                 "tags": { "type": "object" }, "createdAt": { "type": "integer" }, "expiresAt": { "type": "integer" }, "hasRefreshToken": { "type": "boolean" },
             } } } }),
         ),
         tool(
             "delete_secret",
             "Forget a secret",
-            "Forgets a secret and ends every reference to it. It only forgets: a token stays valid at the provider until it expires or is revoked there.",
+            "Forgets a secret and ends every reference to it. It only forgets: a token stays valid at the provider until it expires. revoke_secret ends a login there too.",
             &REPLACES,
             &json!({ "name": name }),
             &["name"],
             json!({ "message": { "type": "string" } }),
+        ),
+        tool(
+            "revoke_secret",
+            "Revoke a login",
+            "Ends a login for good: its references die at once, then its refresh token and its access token are revoked at the provider. Says for each what came of it: \"revoked at the provider\", \"already gone\", \"not supported\", or \"failed, will be retried\". At some providers (Google) it ends everything that the person granted to the client. Logins only; ask the person first.",
+            &ENDS,
+            &json!({ "name": name }),
+            &["name"],
+            json!({
+                "message": { "type": "string" },
+                "steps": { "type": "array", "items": { "type": "object", "properties": {
+                    "token": { "type": "string", "enum": ["refresh", "access"] }, "result": { "type": "string" },
+                    "reason": { "type": "string" },
+                    "endsAt": { "type": "integer", "description": "When it ends by itself, in milliseconds since 1970." },
+                } } },
+            }),
         ),
         tool(
             "list_providers",
@@ -215,7 +234,7 @@ fn build() -> Vec<Tool> {
             json!({
                 "providers": { "type": "array", "items": { "type": "object", "properties": {
                     "name": { "type": "string" }, "title": { "type": "string" }, "aliases": { "type": "array", "items": { "type": "string" } },
-                    "origin": { "type": "string" }, "login": { "type": "boolean" }, "refresh": { "type": "boolean" }, "configured": { "type": "boolean" },
+                    "origin": { "type": "string" }, "login": { "type": "boolean" }, "device": { "type": "boolean" }, "refresh": { "type": "boolean" }, "configured": { "type": "boolean" },
                     "missing": { "type": "array", "items": { "type": "string" } }, "callbackUrl": { "type": "string" }, "documentation": { "type": "string" },
                     "allowedScopes": { "type": "array", "items": { "type": "string" } },
                     "ttl": { "type": "object", "properties": { "default": { "type": "integer" }, "maximum": { "type": "integer" } } },
@@ -235,6 +254,13 @@ fn build() -> Vec<Tool> {
     ]
 }
 
+fn account() -> Value {
+    json!({ "type": "object", "properties": {
+        "issuer": { "type": "string" }, "subject": { "type": "string" }, "label": { "type": "string" },
+        "vouched": { "type": "string", "enum": ["id_token", "component"], "description": "Who says so: a verified id_token, or the provider's component." },
+    } })
+}
+
 fn login_answer() -> Value {
     json!({
         "message": { "type": "string" },
@@ -243,10 +269,13 @@ fn login_answer() -> Value {
         "token_endpoint": { "type": "string", "description": "Where the code will be redeemed, as the operator configured it or the issuer's metadata says." },
         "expires_in": { "type": "integer", "description": "Seconds until nobody waits for this login any longer." },
         "browser_opened": { "type": "boolean" },
+        "user_code": { "type": "string", "description": "Device flow: what the person enters." },
+        "verification_uri": { "type": "string", "description": "Device flow: where." },
+        "verification_uri_complete": { "type": "string", "description": "Device flow: the same with the code filled in." },
         "tokenType": { "type": "string" }, "scope": { "type": "string" },
         "expiresIn": { "type": "integer", "description": "Seconds until the access token ends." },
         "hasRefreshToken": { "type": "boolean" },
-        "account": { "type": "object" },
+        "account": account(),
         "missingScopes": { "type": "array", "items": { "type": "string" } },
         "extraScopes": { "type": "array", "items": { "type": "string" } },
     })

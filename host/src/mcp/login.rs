@@ -9,12 +9,12 @@ use rmcp::model::{CallToolResult, ProgressNotificationParam};
 use rmcp::service::RequestContext;
 use serde_json::json;
 
-use super::answers::{failure, success, unfinished};
+use super::answers::{account, failure, success, unfinished};
 use super::arguments::Arguments;
 use crate::broker::Broker;
 use crate::broker::flows::{Flow, Status};
-use crate::broker::login::{LoggedIn, LoginRequest};
-use crate::error::{Code, Error, Result};
+use crate::broker::login::{LoggedIn, LoginMode, LoginRequest};
+use crate::error::{Code, Error, Result, foreign};
 
 /// Clients give a call up after 60 seconds; this leaves them time to hear the answer.
 const WAIT: Duration = Duration::from_secs(45);
@@ -32,6 +32,9 @@ pub(super) async fn start(
         secret_name: arguments.text("secret_name")?,
         authorization_endpoint: arguments.optional_text("authorization_endpoint")?,
         token_endpoint: arguments.optional_text("token_endpoint")?,
+        mode: arguments.optional_text("mode")?.as_deref().map(mode).transpose()?,
+        // Only a person may say that another account's login is to be replaced.
+        replace: false,
     };
     arguments.end()?;
     let started = tokio::select! {
@@ -61,6 +64,18 @@ pub(super) async fn await_flow(
     tokio::select! {
         answer = wait(broker, &flow_id, context) => answer,
         () = context.ct.cancelled() => Err(given_up()),
+    }
+}
+
+fn mode(word: &str) -> Result<LoginMode> {
+    match word {
+        "browser" => Ok(LoginMode::Browser),
+        "device" => Ok(LoginMode::Device),
+        _ => Err(Error::new(
+            Code::InvalidArgument,
+            format!("mode is {}.", foreign(word)),
+            "Use \"browser\" or \"device\", or leave it out.",
+        )),
     }
 }
 
@@ -94,26 +109,33 @@ async fn wait(broker: &Broker, flow_id: &str, context: &RequestContext<RoleServe
 fn pending(flow: &Flow) -> CallToolResult {
     let opened = flow.browser_opened.load(Ordering::Relaxed);
     let left = flow.deadline.steady().saturating_duration_since(Instant::now()).as_secs();
-    let how = if opened { "If the browser does not show it, s" } else { "S" };
+    let device = flow.device.as_ref();
+    let how = match device {
+        Some(device) => format!(
+            "Show them the code {} and where to enter it, {}. They should enter it only if they want this sign-in; then call",
+            device.user_code, device.verification_uri
+        ),
+        None if opened => "If the browser does not show it, show them the authorization_url as a link, then call".to_owned(),
+        None => "Show them the authorization_url as a link, then call".to_owned(),
+    };
     unfinished(json!({
         "status": "pending",
         "flow_id": flow.id,
         "authorization_url": flow.authorization_url.as_str(),
+        "user_code": device.map(|device| device.user_code.as_str()),
+        "verification_uri": device.map(|device| device.verification_uri.as_str()),
+        "verification_uri_complete": device.and_then(|device| device.verification_uri_complete.as_ref()).map(url::Url::as_str),
         "token_endpoint": flow.token_endpoint.as_ref().map(url::Url::as_str),
         "expires_in": left,
         "browser_opened": opened,
         "message": format!(
-            "Waiting for the person to sign in with {}. {how}how them the authorization_url as a link, then call await_oauth_flow with this flow_id. The tokens will be stored as '{}'.",
+            "Waiting for the person to sign in with {}. {how} await_oauth_flow with this flow_id. The tokens will be stored as '{}'.",
             flow.provider, flow.name
         ),
     }))
 }
 
 fn signed_in(done: &LoggedIn) -> CallToolResult {
-    let account = done
-        .account
-        .as_ref()
-        .map(|account| json!({ "issuer": account.issuer, "subject": account.subject, "label": account.label }));
     let some = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
     let mut message =
         format!("OAuth flow completed. Access token stored as '{}'. Use get_secret to get a reference to it.", done.name);
@@ -129,7 +151,7 @@ fn signed_in(done: &LoggedIn) -> CallToolResult {
         "scope": done.scopes.join(" "),
         "expiresIn": done.expires_in,
         "hasRefreshToken": done.has_refresh_token,
-        "account": account,
+        "account": done.account.as_ref().map(account),
         "missingScopes": some(&done.missing_scopes),
         "extraScopes": some(&done.extra_scopes),
     }))

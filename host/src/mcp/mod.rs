@@ -42,6 +42,7 @@ pub async fn serve(broker: Arc<Broker>, input: impl Read + Send + 'static, outpu
     let failed =
         |error: std::io::Error| Error::new(Code::Internal, format!("The transport does not start: {error}."), "Try again.");
     let (lines, ends) = transport::Lines::start(input, output).map_err(failed)?;
+    broker.catch_up();
     let serving = async {
         // Err: the client left before it said a word.
         if let Ok(service) = server::Server::new(Arc::clone(&broker)).serve(lines).await {

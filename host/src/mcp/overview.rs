@@ -26,6 +26,7 @@ fn shown(overview: &ProviderOverview) -> Value {
         "aliases": descriptor.aliases,
         "origin": overview.provider.path().map_or_else(|| "embedded".to_owned(), |path| path.display().to_string()),
         "login": login,
+        "device": descriptor.can_use_device(),
         "refresh": descriptor.grants.iter().any(|grant| grant == "refresh_token"),
         "ttl": { "default": overview.caps.default, "maximum": overview.caps.maximum },
     });
@@ -46,10 +47,14 @@ fn shown(overview: &ProviderOverview) -> Value {
 pub(super) fn stats(broker: &Broker, arguments: Arguments) -> Result<CallToolResult> {
     arguments.end()?;
     let stats = broker.stats()?;
-    Ok(success(json!({ "stats": {
+    let mut shown = json!({
         "activeTokens": stats.active_tokens,
         "activeReferences": stats.active_references,
         "storedSecrets": stats.stored_secrets,
         "pendingFlows": stats.pending_flows,
-    } })))
+    });
+    if stats.pending_revocations > 0 {
+        shown["pendingRevocations"] = stats.pending_revocations.into();
+    }
+    Ok(success(json!({ "stats": shown })))
 }

@@ -1,15 +1,17 @@
-//! `store_secret`, `get_secret`, `resolve_secret`, `list_secrets`, `delete_secret`.
+//! `store_secret`, `get_secret`, `resolve_secret`, `list_secrets`, `delete_secret`, `revoke_secret`.
 
 use rmcp::model::CallToolResult;
 use serde_json::{Value, json};
 
-use super::answers::success;
+use super::answers::{account, success};
 use super::arguments::Arguments;
 use crate::broker::Broker;
+use crate::broker::revocation::{Revoked, Step};
 use crate::broker::secrets::Overview;
 use crate::broker::spending::limits::Limits;
 use crate::broker::ttl::millis;
 use crate::error::Result;
+use crate::secret::Kind;
 use crate::vault::Stored;
 
 /// Said with every value that is handed out.
@@ -72,6 +74,33 @@ pub(super) fn delete(broker: &Broker, mut arguments: Arguments) -> Result<CallTo
     })))
 }
 
+pub(super) async fn revoke(broker: &Broker, mut arguments: Arguments) -> Result<CallToolResult> {
+    let name = arguments.text("name")?;
+    arguments.end()?;
+    let Revoked { name, provider, steps, access_ends } = broker.revoke_secret(&name).await?;
+    let mut message = format!("The login '{name}' with {provider} is gone from here, and references to it have ended.");
+    let mut shown = Vec::new();
+    for (kind, step) in &steps {
+        let (token, title) = if *kind == Kind::Refresh { ("refresh", "Refresh") } else { ("access", "Access") };
+        message.push_str(&format!(" {title} token: {}.", step.as_str()));
+        let reason = match step {
+            Step::Failed(error) => Some(error.message().to_owned()),
+            Step::NotSupported => Some(format!("{provider} has no way to end it; it stays good until it ends by itself.")),
+            Step::Revoked | Step::AlreadyGone => None,
+        };
+        let ends = access_ends.filter(|_| *kind == Kind::Access && matches!(step, Step::Failed(_) | Step::NotSupported));
+        let mut step = json!({ "token": token, "result": step.as_str() });
+        if let Some(reason) = reason {
+            step["reason"] = reason.into();
+        }
+        if let Some(ends) = ends {
+            step["endsAt"] = millis(ends).into();
+        }
+        shown.push(step);
+    }
+    Ok(success(json!({ "message": message, "steps": shown })))
+}
+
 pub(super) fn list(broker: &Broker, arguments: Arguments) -> Result<CallToolResult> {
     arguments.end()?;
     let secrets: Vec<Value> = broker.list_secrets()?.iter().map(shown).collect();
@@ -86,7 +115,7 @@ pub(super) fn shown(overview: &Overview) -> Value {
         Stored::Grant(grant) => json!({
             "kind": "oauth",
             "provider": grant.provider,
-            "account": grant.account.as_ref().map(|account| json!({ "issuer": account.issuer, "subject": account.subject, "label": account.label })),
+            "account": grant.account.as_ref().map(account),
             "scopes": grant.scopes,
             "expiresAt": grant.expires.map(millis),
             "hasRefreshToken": grant.refresh.is_some() && grant.ended.is_none(),

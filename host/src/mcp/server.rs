@@ -61,6 +61,7 @@ impl ServerHandler for Server {
     ) -> Result<CallToolResponse, ErrorData> {
         self.introduce(&context);
         let broker = &self.broker;
+        broker.catch_up();
         let Some(tool) = catalog::tools().iter().find(|tool| tool.name == request.name) else {
             let unknown = Error::new(
                 Code::InvalidArgument,
@@ -84,6 +85,7 @@ impl ServerHandler for Server {
             "store_secret" => secrets::store(broker, arguments),
             "list_secrets" => secrets::list(broker, arguments),
             "delete_secret" => secrets::delete(broker, arguments),
+            "revoke_secret" => secrets::revoke(broker, arguments).await,
             "mint_token" => tokens::mint(broker, arguments).await,
             "revoke_token" => tokens::revoke(broker, arguments),
             "verify_token" => tokens::verify(broker, arguments),

@@ -165,7 +165,7 @@ pub fn check_names(descriptor: &Descriptor, operator: &config::Provider) -> Resu
                 .settings
                 .iter()
                 .map(|setting| setting.name.as_str())
-                .chain(["scopes", "loopback_port", "component", "replaces", "limits"])
+                .chain(["scopes", "loopback_port", "login", "component", "replaces", "limits"])
                 .collect();
             let near = known.iter().copied().max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));
             return Err(Error::new(

@@ -103,8 +103,18 @@ impl Answer {
 
     pub(super) fn secret(&self, pointer: &str) -> Option<SecretHandle> {
         let text = self.document.value().pointer(pointer)?.as_str().filter(|text| !text.is_empty())?;
-        let issued = matches!(self.endpoint.role, Role::Token | Role::Mint);
-        Some(SecretHandle { secret: Secret::from(text), kind: kind_at(&self.endpoint, pointer), issued })
+        let kind = kind_at(&self.endpoint, pointer);
+        let issued = match self.endpoint.role {
+            Role::Token | Role::Mint => true,
+            Role::Device => kind == Kind::DeviceCode,
+            _ => false,
+        };
+        Some(SecretHandle { secret: Secret::from(text), kind, issued })
+    }
+
+    /// What a component may read of a device endpoint's answer.
+    pub(super) fn device(&self) -> Option<&Value> {
+        (self.endpoint.role == Role::Device).then_some(&self.visible)
     }
 
     /// The whole document of a metadata endpoint, in which nothing is hidden. What came with another status than 200 is
@@ -334,5 +344,14 @@ mod tests {
         let answer = answer("token", "application/json", r#"{"accessToken":"a","sub":{"refresh_token":"b"}}"#).unwrap();
         assert_eq!(answer.secret("/accessToken").unwrap().kind, Kind::Access);
         assert_eq!(answer.secret("/sub/refresh_token").unwrap().kind, Kind::Refresh);
+    }
+
+    #[test]
+    fn a_device_endpoint_issues_device_codes_and_no_tokens() {
+        let body = r#"{"device_code":"d-0123456789","user_code":"WDJB-MJHT","access_token":"a-0123456789"}"#;
+        let answer = answer("device", "application/json", body).unwrap();
+        assert!(answer.secret("/device_code").unwrap().issued && !answer.secret("/access_token").unwrap().issued);
+        assert_eq!(answer.device().unwrap()["user_code"], "WDJB-MJHT");
+        assert_eq!(answer.device().unwrap()["device_code"], "");
     }
 }

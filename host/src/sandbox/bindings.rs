@@ -35,3 +35,33 @@ pub(super) mod refresh {
         with: { "credentials-broker:provider/host": super::base::credentials_broker::provider::host },
     });
 }
+
+/// The optional interface for revoking.
+pub(super) mod revocation {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "with-revocation",
+        exports: { default: async },
+        with: { "credentials-broker:provider/host": super::base::credentials_broker::provider::host },
+    });
+}
+
+/// The optional interface that says who signed in.
+pub(super) mod account {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "with-account",
+        exports: { default: async },
+        with: { "credentials-broker:provider/host": super::base::credentials_broker::provider::host },
+    });
+}
+
+/// The optional interface for the device flow.
+pub(super) mod device {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "with-device",
+        exports: { default: async },
+        with: { "credentials-broker:provider/host": super::base::credentials_broker::provider::host },
+    });
+}

@@ -7,8 +7,8 @@ use crate::secret::{Kind, Secret};
 pub struct SecretHandle {
     pub(super) secret: Secret,
     pub(super) kind: Kind,
-    /// Whether it came from the answer of an endpoint that issues tokens, in this same call. Only such a value can
-    /// become a login's token: else a component could have a client secret handed to an agent as an access token.
+    /// Whether it came from the answer of an endpoint that issues tokens (or device codes, if it is one), in this same
+    /// call. Only such a value can become a login's token: else a component could have a client secret handed to an agent as an access token.
     pub(super) issued: bool,
 }
 

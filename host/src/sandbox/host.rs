@@ -265,6 +265,7 @@ impl host::HostRequest for State {
                 {
                     self.metadata.push((from, document.clone()));
                 }
+                self.device_answers.extend(answer.device().cloned());
                 Ok(Ok(self.table.push(answer)?))
             }
             Err(problem) => Ok(Err(failure("malformed_answer", &format!("The endpoint's answer makes no sense: {problem}.")))),

@@ -38,7 +38,8 @@ impl Document {
         &self.0
     }
 
-    /// Sets the value at a JSON Pointer, making objects on the way.
+    /// Sets the value at a JSON Pointer, making objects on the way. In an array that is there, the place after the last
+    /// item makes it longer.
     pub(super) fn set(&mut self, pointer: &str, value: Value) -> Result<(), String> {
         let path = pointer.strip_prefix('/').ok_or_else(|| format!("\"{}\" is no JSON Pointer", pointer.escape_debug()))?;
         // whoever walks through a document does so by recursion
@@ -50,14 +51,28 @@ impl Document {
             if place.is_null() {
                 *place = Value::Object(Map::new());
             }
-            let object = place
-                .as_object_mut()
-                .ok_or_else(|| format!("{} leads into a value that is no object", pointer.escape_debug()))?;
-            place = object.entry(name.replace("~1", "/").replace("~0", "~")).or_insert(Value::Null);
+            let astray = || format!("{} leads into a value that has no such place", pointer.escape_debug());
+            place = match place {
+                Value::Object(object) => object.entry(name.replace("~1", "/").replace("~0", "~")).or_insert(Value::Null),
+                Value::Array(items) => {
+                    let index = index(name).ok_or_else(astray)?;
+                    if index == items.len() {
+                        items.push(Value::Null);
+                    }
+                    items.get_mut(index).ok_or_else(astray)?
+                }
+                _ => return Err(astray()),
+            };
         }
         *place = value;
         Ok(())
     }
+}
+
+/// RFC 6901 section 4: digits without leading zeros.
+fn index(name: &str) -> Option<usize> {
+    let sound = name == "0" || !name.starts_with('0') && name.bytes().all(|byte| byte.is_ascii_digit());
+    name.parse().ok().filter(|_| sound)
 }
 
 impl Drop for Document {
@@ -153,6 +168,19 @@ mod tests {
         assert!(Document::parse(br#"{"a":1,"b":{"a":1}}"#).is_ok());
         assert!(Document::parse(br#"{"access_token":"a","access_token":"b"}"#).is_err());
         assert!(Document::from_form(b"a=1&a=2").is_none());
+    }
+
+    #[test]
+    fn an_array_grows_at_its_end_and_has_no_other_places() {
+        let mut document = Document::default();
+        document.set("/list", serde_json::json!([])).unwrap();
+        document.set("/list/0", "a".into()).unwrap();
+        document.set("/list/1/b", "c".into()).unwrap();
+        document.set("/list/0", "d".into()).unwrap();
+        assert_eq!(document.value(), &serde_json::json!({ "list": ["d", { "b": "c" }] }));
+        for wrong in ["/list/3", "/list/00", "/list/-", "/list/+1", "/list/", "/list/0/x"] {
+            assert!(document.set(wrong, "x".into()).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 pub mod answer;
 mod bindings;
+mod calls;
 pub mod draft;
 mod engine;
 pub mod handles;
@@ -25,15 +26,17 @@ use std::time::Duration;
 
 use serde_json::Value;
 use url::Url;
-use wasmtime::component::{Component, HasSelf, Linker, Resource};
+use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use wasmtime::{Engine, Store, UpdateDeadline};
 
 use crate::egress::deadline::within;
 use crate::error::{Code, Error, Result, foreign};
-use crate::secret::{Kind, Secret};
+use bindings::account::WithAccountPre;
 use bindings::base::ComponentPre;
+use bindings::device::WithDevicePre;
 use bindings::refresh::WithRefreshPre;
-use handles::SecretHandle;
+use bindings::revocation::WithRevocationPre;
+pub use calls::{DeviceStart, Revocation};
 pub use handles::Tokens;
 pub use inspect::{CONTRACT_VERSION, check_contract};
 pub use make::Make;
@@ -113,9 +116,38 @@ struct Inner {
 pub struct Prepared {
     sandbox: Sandbox,
     base: ComponentPre<State>,
-    refresh: Option<WithRefreshPre<State>>,
+    optional: Optional,
     limits: Limits,
     make: Arc<Make>,
+}
+
+/// The optional interfaces, as far as the component exports them.
+#[derive(Clone)]
+struct Optional {
+    refresh: Option<WithRefreshPre<State>>,
+    revocation: Option<WithRevocationPre<State>>,
+    account: Option<WithAccountPre<State>>,
+    device: Option<WithDevicePre<State>>,
+}
+
+impl Optional {
+    fn of(linked: &InstancePre<State>, make: &Make) -> Result<Self> {
+        Ok(Self {
+            refresh: as_exported(make, "refresh", WithRefreshPre::new(linked.clone()))?,
+            revocation: as_exported(make, "revocation", WithRevocationPre::new(linked.clone()))?,
+            account: as_exported(make, "account", WithAccountPre::new(linked.clone()))?,
+            device: as_exported(make, "device", WithDevicePre::new(linked.clone()))?,
+        })
+    }
+}
+
+/// An interface that is not exported is absent; one that is, under another type, is no interface of the contract.
+fn as_exported<T>(make: &Make, interface: &str, bound: wasmtime::Result<T>) -> Result<Option<T>> {
+    match bound {
+        Ok(bound) => Ok(Some(bound)),
+        Err(error) if make.exports(interface) => Err(inspect::mismatch(&error)),
+        Err(_) => Ok(None),
+    }
 }
 
 /// Why a call gave no result.
@@ -234,13 +266,9 @@ impl Sandbox {
         inspect::check(engine, &component)?;
         let linked = self.0.linker.instantiate_pre(&component).map_err(|error| inspect::mismatch(&error))?;
         let make = Arc::new(Make::of(engine, &component, bytes));
-        let refresh = match WithRefreshPre::new(linked.clone()) {
-            Ok(refresh) => Some(refresh),
-            Err(error) if make.exports("refresh") => return Err(inspect::mismatch(&error)),
-            Err(_) => None,
-        };
+        let optional = Optional::of(&linked, &make)?;
         let base = ComponentPre::new(linked).map_err(|error| inspect::mismatch(&error))?;
-        Ok(Prepared { sandbox: self.clone(), base, refresh, limits: Limits::STANDARD, make })
+        Ok(Prepared { sandbox: self.clone(), base, optional, limits: Limits::STANDARD, make })
     }
 }
 
@@ -261,7 +289,25 @@ impl Prepared {
     /// Whether it exports the interface `refresh`.
     #[must_use]
     pub const fn can_refresh(&self) -> bool {
-        self.refresh.is_some()
+        self.optional.refresh.is_some()
+    }
+
+    /// Whether it exports the interface `revocation`.
+    #[must_use]
+    pub const fn can_revoke(&self) -> bool {
+        self.optional.revocation.is_some()
+    }
+
+    /// Whether it exports the interface `account`.
+    #[must_use]
+    pub const fn can_tell_account(&self) -> bool {
+        self.optional.account.is_some()
+    }
+
+    /// Whether it exports the interface `device`.
+    #[must_use]
+    pub const fn can_start_device(&self) -> bool {
+        self.optional.device.is_some()
     }
 
     /// The descriptor's JSON text.
@@ -276,87 +322,6 @@ impl Prepared {
         };
         let result = self.bounded(work, Limits::DESCRIBE.deadline).await;
         result.map_err(|reason| fault(None, &reason))
-    }
-
-    /// Asks the component where its endpoints are.
-    ///
-    /// # Errors
-    /// See [`Failed`].
-    pub async fn resolve(&self, context: &Context) -> Result<Resolved, Failed> {
-        let mut store = self.store(Some(context.clone()), self.limits);
-        let work = async {
-            let instance = self.base.instantiate_async(&mut store).await?;
-            instance.credentials_broker_provider_provider().call_resolve(&mut store).await
-        };
-        let result = self.bounded(work, self.limits.deadline).await;
-        let (pairs, mut state) = conclude(store, result)?;
-        check_pairs(&state, &pairs)?;
-        Ok((pairs, std::mem::take(&mut state.metadata)))
-    }
-
-    /// Asks for extra parameters of the authorization request.
-    ///
-    /// # Errors
-    /// See [`Failed`].
-    pub async fn authorization(&self, context: &Context, scopes: &[String]) -> Result<Vec<(String, String)>, Failed> {
-        let mut store = self.store(Some(context.clone()), self.limits);
-        let work = async {
-            let instance = self.base.instantiate_async(&mut store).await?;
-            instance.credentials_broker_provider_provider().call_authorization(&mut store, scopes).await
-        };
-        let result = self.bounded(work, self.limits.deadline).await;
-        let (pairs, state) = conclude(store, result)?;
-        check_pairs(&state, &pairs)?;
-        Ok(pairs)
-    }
-
-    /// Has the component redeem an authorization code.
-    ///
-    /// # Errors
-    /// See [`Failed`].
-    pub async fn exchange(
-        &self,
-        context: &Context,
-        code: Secret,
-        verifier: Secret,
-        redirect_uri: &Url,
-    ) -> Result<Tokens, Failed> {
-        let mut store = self.store(Some(context.clone()), self.limits);
-        let code = lend(&mut store, code, Kind::Code)?;
-        let verifier = lend(&mut store, verifier, Kind::Verifier)?;
-        let work = async {
-            let instance = self.base.instantiate_async(&mut store).await?;
-            instance.credentials_broker_provider_provider().call_exchange(&mut store, code, verifier, redirect_uri.as_str()).await
-        };
-        let result = self.bounded(work, self.limits.deadline).await;
-        take_tokens(conclude(store, result)?)
-    }
-
-    /// Has the component refresh an access token. `None`: it does not export that.
-    ///
-    /// # Errors
-    /// See [`Failed`]; and how far the refresh token got.
-    pub async fn refresh(
-        &self,
-        context: &Context,
-        token: Secret,
-        scopes: &[String],
-        notes: &[(String, String)],
-    ) -> Result<Option<Tokens>, Unrenewed> {
-        let Some(refresh) = &self.refresh else { return Ok(None) };
-        let mut store = self.store(Some(context.clone()), self.limits);
-        let token = lend(&mut store, token, Kind::Refresh).map_err(|failed| Unrenewed { failed, reached: Reached::Nobody })?;
-        let work = async {
-            let instance = refresh.instantiate_async(&mut store).await?;
-            instance.credentials_broker_provider_refresh().call_refresh(&mut store, token, scopes, notes).await
-        };
-        let result = self.bounded(work, self.limits.deadline).await;
-        let reached = store.data().reached;
-        conclude(store, result).and_then(take_tokens).map(Some).map_err(|failed| match failed {
-            // The component broke down over the answer: what it held is lost.
-            Failed::Fault(_) if reached == Reached::Answered => Unrenewed { failed, reached: Reached::Unknown },
-            Failed::Fault(_) | Failed::Said(_) => Unrenewed { failed, reached },
-        })
     }
 
     fn store(&self, context: Option<Context>, limits: Limits) -> Store<State> {
@@ -402,60 +367,4 @@ fn fault(provider: Option<&str>, reason: &str) -> Error {
         format!("The component{whose} failed: {}.", foreign(reason)),
         "Nothing else is affected. Report this to the component's author.",
     )
-}
-
-fn lend(store: &mut Store<State>, secret: Secret, kind: Kind) -> Result<Resource<SecretHandle>, Failed> {
-    let state = store.data_mut();
-    state.scrubber.add(&secret);
-    state
-        .table
-        .push(SecretHandle::given(secret, kind))
-        .map_err(|_| Failed::Fault(Error::new(Code::Internal, "The table of handles is full.", "Report this.")))
-}
-
-/// Turns a call's end into a result: what the component returned, unless it broke the contract on the way.
-fn conclude<T>(store: Store<State>, result: Result<Result<T, bindings::host::Failure>, String>) -> Result<(T, State), Failed> {
-    let mut state = store.into_data();
-    let provider = state.context.as_ref().map(|context| context.descriptor.name.clone());
-    let told = result.map_err(|reason| Failed::Fault(fault(provider.as_deref(), &reason)))?;
-    if let Some(reason) = state.fault.take() {
-        return Err(Failed::Fault(fault(provider.as_deref(), &reason)));
-    }
-    match told {
-        Ok(value) => Ok((value, state)),
-        Err(failure) => {
-            // The component was told less than the host knows: prefer the host's word.
-            if let (Some(cause), "refused" | "unreachable" | "timeout" | "too_large") =
-                (state.cause.take(), failure.code.as_str())
-            {
-                return Err(Failed::Fault(cause));
-            }
-            Err(Failed::Said(bound(&failure, &state)))
-        }
-    }
-}
-
-fn bound(failure: &bindings::host::Failure, state: &State) -> Failure {
-    let fit = |text: &str| if state.scrubber.finds(text) { "[hidden: it held a secret]".to_owned() } else { foreign(text) };
-    Failure {
-        code: failure.code.chars().filter(|c| c.is_ascii_lowercase() || *c == '_').take(64).collect(),
-        message: fit(&failure.message),
-        details: failure.details.iter().take(16).map(|(name, value)| (name.chars().take(32).collect(), fit(value))).collect(),
-    }
-}
-
-fn take_tokens((tokens, mut state): (Resource<handles::TokenDraft>, State)) -> Result<Tokens, Failed> {
-    let draft = state.table.delete(tokens);
-    let draft = draft.map_err(|_| Failed::Fault(fault(None, "it returned tokens that it did not make")))?;
-    Ok(draft.into())
-}
-
-fn check_pairs(state: &State, pairs: &[(String, String)]) -> Result<(), Failed> {
-    let sound = pairs.len() <= 128
-        && pairs.iter().all(|(name, value)| name.len() <= 64 && value.len() <= 8 * 1024 && !value.chars().any(char::is_control));
-    if sound {
-        return Ok(());
-    }
-    let provider = state.context.as_ref().map(|context| context.descriptor.name.as_str());
-    Err(Failed::Fault(fault(provider, "it returned too many pairs, too long ones, or ones with control characters")))
 }

@@ -41,6 +41,8 @@ pub(super) struct State {
     pub(super) scrubber: Scrubber,
     /// Metadata documents fetched in this call, with the address each came from.
     pub(super) metadata: Vec<(Url, Value)>,
+    /// What device endpoints answered in this call, secrets left out.
+    pub(super) device_answers: Vec<Value>,
     /// The first way in which the component broke the contract.
     pub(super) fault: Option<String>,
     /// What really stopped the last request that the host did not carry out; the component was told less.
@@ -72,6 +74,7 @@ impl State {
             meter: Meter::new(&limits),
             scrubber,
             metadata: Vec::new(),
+            device_answers: Vec::new(),
             fault: None,
             cause: None,
             reached: Reached::Nobody,

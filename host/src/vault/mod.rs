@@ -170,6 +170,17 @@ pub enum Vouched {
     Component,
 }
 
+impl Vouched {
+    /// The word for it in answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::IdToken => "id_token",
+            Self::Component => "component",
+        }
+    }
+}
+
 /// A login that is gone from its name and still has to be revoked at the provider.
 #[derive(Debug, Clone)]
 pub struct Tombstone {

@@ -1,6 +1,6 @@
 // A real OpenID provider on loopback, for tests that sign in for real. Prints one JSON line with its issuer and its
 // clients, then one line for every token it issues, so that a test knows what must never be seen. Ends with its standard
-// input. The one argument is JSON: {"access_ttl": seconds, "backlog": connections that may wait to be accepted}.
+// input. The one argument is JSON: {"access_ttl": seconds, "device_ttl": seconds, "backlog": connections that may wait to be accepted}.
 //
 // POST /control, for a test that kills or suspends who waits for a token: {"hold": "request"} keeps token requests before
 // anything is made of them, "answer" keeps their answers back, "last byte" all but that; null holds no more. {"release":
@@ -23,7 +23,7 @@ const client = (id, method) => ({
   // A native app: any loopback port matches (RFC 8252, section 7.3).
   application_type: 'native',
   redirect_uris: ['http://localhost/oauth/callback', 'http://127.0.0.1/oauth/callback'],
-  grant_types: ['authorization_code', 'refresh_token'],
+  grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
   response_types: ['code'],
 });
 const clients = [client('public-client', 'none'), client('basic-client', 'client_secret_basic'), client('post-client', 'client_secret_post')];
@@ -69,15 +69,15 @@ server.listen(0, '127.0.0.1', options.backlog ?? 511, () => {
     clients,
     clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post'],
     cookies: { keys: [secret()] },
-    features: { devInteractions: { enabled: true }, revocation: { enabled: true }, introspection: { enabled: true } },
+    features: { devInteractions: { enabled: true }, deviceFlow: { enabled: true }, revocation: { enabled: true }, introspection: { enabled: true } },
     pkce: { required: () => true },
     rotateRefreshToken: true,
     scopes: ['openid', 'offline_access', 'profile', 'email'],
     claims: { openid: ['sub'], profile: ['name'], email: ['email'] },
     findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, name: `The person ${id}`, email: `${id}@example.test` }) }),
-    ttl: { AccessToken: options.access_ttl ?? 3600, AuthorizationCode: 60, IdToken: 3600, RefreshToken: 86400, Interaction: 600, Session: 600, Grant: 86400 },
+    ttl: { AccessToken: options.access_ttl ?? 3600, AuthorizationCode: 60, DeviceCode: options.device_ttl ?? 600, IdToken: 3600, RefreshToken: 86400, Interaction: 600, Session: 600, Grant: 86400 },
   });
-  for (const [event, kind] of [['authorization_code.saved', 'code'], ['access_token.saved', 'access'], ['refresh_token.saved', 'refresh']]) {
+  for (const [event, kind] of [['authorization_code.saved', 'code'], ['access_token.saved', 'access'], ['refresh_token.saved', 'refresh'], ['device_code.saved', 'device']]) {
     provider.on(event, (token) => say({ issued: kind, value: token.jti }));
   }
   provider.on('grant.success', (ctx) => say({ granted: ctx.oidc.params.grant_type, client: ctx.oidc.client.clientId }));

@@ -62,7 +62,7 @@ async fn every_answer_conforms_to_the_schema_that_its_tool_declares() {
     let mut broker = Launch::new().client("GITHUB", "Iv1.x", Some("github-client-secret")).ready().await;
     let listed = broker.request("tools/list", json!({})).await;
     let tools = listed["result"]["tools"].as_array().unwrap().clone();
-    assert_eq!(tools.len(), 14);
+    assert_eq!(tools.len(), 15);
     let flow = broker.begin_login("github", &["repo"], "github-token").await;
     let calls = [
         ("store_secret", json!({ "name": "k", "value": "v" })),
@@ -78,6 +78,7 @@ async fn every_answer_conforms_to_the_schema_that_its_tool_declares() {
         ("verify_token", json!({ "token": "none" })),
         ("http_request", json!({ "url": "https://api.github.com/user", "secret": "k", "purpose": "p" })),
         ("read_response", json!({ "response_id": "none", "offset": 0 })),
+        ("revoke_secret", json!({ "name": "k" })),
         ("delete_secret", json!({ "name": "k" })),
         ("delete_secret", json!({})),
     ];

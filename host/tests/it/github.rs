@@ -51,7 +51,7 @@ async fn an_oauth_app_is_signed_in_to_with_its_secret_in_the_form_and_its_comma_
 
     let token = broker.reveal("github-token").await;
     assert!(token.starts_with("gho_") && github.desk().is_live(&token));
-    assert_eq!(lookalike.all_requests().len(), 1, "what does not expire is not refreshed");
+    assert_eq!(lookalike.requests(TOKEN).len(), 1, "what does not expire is not refreshed");
 }
 
 #[tokio::test]

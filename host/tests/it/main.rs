@@ -13,6 +13,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accounts;
 mod answers;
 mod answers_tokens;
 mod architecture;
@@ -28,6 +29,7 @@ mod browser_login;
 mod canaries;
 mod cli;
 mod clients;
+mod device;
 mod drop_ins;
 mod flows;
 mod github;
@@ -36,9 +38,11 @@ mod lab;
 mod login;
 mod observer;
 mod okta;
+mod paste;
 mod protocol;
 mod protocol_edges;
 mod refresh;
 mod renewal;
+mod revocation;
 mod sandbox;
 mod spending;

@@ -13,8 +13,8 @@ use credentials_broker::config;
 use credentials_broker::descriptor::Descriptor;
 use credentials_broker::descriptor::settings::Settings;
 use credentials_broker::egress::Egress;
-use credentials_broker::sandbox::{Context, Failed, Limits, Prepared, Sandbox, Tokens};
-use credentials_broker::secret::Secret;
+use credentials_broker::sandbox::{Context, DeviceStart, Failed, Limits, Prepared, Revocation, Sandbox, Tokens};
+use credentials_broker::secret::{Kind, Secret};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -29,7 +29,8 @@ const CLIENT_SECRET: &str = "canary-client-secret-9f1c";
 const KEY: &str = "canary-signing-key-77aa";
 const CODE: &str = "canary-code-c0de55";
 const VERIFIER: &str = "canary-verifier-d00d11";
-const ISSUED: [&str; 4] = ["canary-access-1234", "canary-refresh-5678", "canary-id-9abc", "canary-nested-def0"];
+const ISSUED: [&str; 5] =
+    ["canary-access-1234", "canary-refresh-5678", "canary-id-9abc", "canary-nested-def0", "canary-device-1357"];
 
 /// The refresh token of an earlier login.
 const GRANTED: &str = "canary-granted-refresh-4242";
@@ -75,7 +76,8 @@ fn answer() -> hyper::Response<Full<Bytes>> {
         "iss": format!("https://id.example/?hint={}", GRANTED.replace('-', "%2d")), "aud": CODE.bytes().map(|byte| format!("{byte:02X}")).collect::<String>(),
         "team": "red", "id": format!("user of {}", ISSUED[0]), "scope": CLIENT_SECRET, "token_type": "Bearer",
         "error_description": format!("bad code {CODE}"), "error_uri": STANDARD.encode(CLIENT_SECRET), "sub": VERIFIER,
-        "username": KEY, KEY: "as a name", "expires_in": 60,
+        "username": KEY, KEY: "as a name", "expires_in": 60, "device_code": ISSUED[4], "user_code": "WDJB-MJHT",
+        "verification_uri": "https://id.example/device", "verification_uri_complete": format!("https://id.example/?c={}", ISSUED[4]),
     });
     hyper::Response::builder()
         .header("content-type", "application/json")
@@ -234,6 +236,60 @@ async fn a_secret_that_is_no_issued_token_cannot_be_handed_over_as_one() {
         assert!(outcome.contains("ComponentFault"), "{mode}: {outcome}");
         assert_unseen(mode, outcome.as_bytes(), canaries());
     }
+}
+
+#[tokio::test]
+async fn no_byte_of_a_secret_comes_back_through_the_optional_interfaces_either() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let bench = Bench::start().await;
+    let context = bench.context("read");
+    for kind in [Kind::Refresh, Kind::Access] {
+        let revoked = bench.observer.revoke(&context, Secret::from(GRANTED), kind, &[]).await;
+        // the server says `error_description`, but no error
+        assert!(matches!(revoked, Ok(Some(Revocation::Revoked))), "{revoked:?}");
+    }
+    let account = bench.observer.account(&context, Secret::from(ISSUED[0]), &[]).await.unwrap().unwrap();
+    assert!(account.iter().any(|(name, _)| name == "id"), "{account:?}");
+    let account = format!("{account:?}");
+    assert_unseen("an account", account.as_bytes(), [ISSUED[0], CLIENT_SECRET, KEY]);
+
+    let DeviceStart { code, pairs, answers } = bench.observer.start_device(&context, &[]).await.unwrap().unwrap();
+    assert_eq!(code.expose(), ISSUED[4]);
+    let told = format!("{pairs:?} {answers:?}");
+    assert!(told.contains("WDJB-MJHT"), "{told}");
+    assert_unseen("a device flow", told.as_bytes(), [ISSUED[4], CLIENT_SECRET, KEY]);
+    let tokens = bench.observer.poll_device(&context, Secret::from(ISSUED[4])).await;
+    assert!(matches!(tokens, Ok(Some(_))), "{tokens:?}");
+
+    let log = log.0.lock().unwrap().clone();
+    let text = String::from_utf8_lossy(&log);
+    for public in ["lent=refresh", "lent=access", "lent=device-code", "/device_code=device-code"] {
+        assert!(text.contains(public), "it said what it saw: {public}");
+    }
+    assert_unseen("the log", &log, [ISSUED[0], ISSUED[4], CLIENT_SECRET, KEY]);
+}
+
+#[tokio::test]
+async fn the_optional_interfaces_stay_within_the_table_and_within_their_words() {
+    let bench = Bench::start().await;
+    let revoke = async |mode: &str| {
+        let revoked = bench.observer.revoke(&bench.context(mode), Secret::from(GRANTED), Kind::Refresh, &[]).await;
+        format!("{:?}", revoked.unwrap_err())
+    };
+    assert!(revoke("revoke-elsewhere").await.contains("form.token"), "no slot at the token endpoint");
+    assert_eq!(bench.echo.asked(), Vec::<String>::new());
+    assert!(revoke("revoke-word").await.contains("neither revoked"), "a word of its own");
+
+    let device = async |mode: &str| bench.observer.start_device(&bench.context(mode), &[]).await;
+    assert!(format!("{:?}", device("device-other").await.unwrap_err()).contains("no device endpoint gave"));
+    let lie = device("device-lie").await.unwrap().unwrap();
+    assert!(lie.pairs.iter().any(|(_, value)| value.contains("evil")), "it may say so");
+    assert!(!format!("{:?}", lie.answers).contains("evil"), "and it is seen that the server did not");
+    let swapped = bench.observer.poll_device(&bench.context("device-swap"), Secret::from(ISSUED[4])).await;
+    assert!(said(swapped.map(Option::unwrap)).contains("ComponentFault"));
 }
 
 #[tokio::test]

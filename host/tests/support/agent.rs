@@ -41,12 +41,16 @@ impl Agent {
 
     /// Opens the URL and acts by mood until no form is left to fill in.
     pub async fn act(&mut self, url: &str, mood: Mood) -> Answer {
-        let mut page = self.open(Method::GET, Url::parse(url).expect("a URL"), String::new()).await;
+        let page = self.open(Method::GET, Url::parse(url).expect("a URL"), String::new()).await;
+        self.fill_in(page, mood).await
+    }
+
+    async fn fill_in(&mut self, mut page: Answer, mood: Mood) -> Answer {
         for _ in 0..6 {
             if !page.url.path().starts_with("/interaction/") {
                 return page;
             }
-            let asked = hidden_prompt(&page.body);
+            let asked = hidden(&page.body, "prompt");
             page = match (mood, asked.as_str()) {
                 (_, "login") => self.submit(&page, &[("prompt", "login"), ("login", "alice"), ("password", "hunter2")]).await,
                 (Mood::Willing, "consent") => self.submit(&page, &[("prompt", "consent")]).await,
@@ -58,6 +62,18 @@ impl Agent {
             };
         }
         panic!("the sign-in has no end; last at {}", page.url)
+    }
+
+    /// Enters a device flow's code where the provider says, and acts by mood. Returns the page at the end.
+    pub async fn enter_code(&mut self, verification_uri: &str, user_code: &str, mood: Mood) -> Answer {
+        let page = self.open(Method::GET, Url::parse(verification_uri).expect("a URL"), String::new()).await;
+        let xsrf = hidden(&page.body, "xsrf");
+        let page = self.submit(&page, &[("xsrf", &xsrf), ("user_code", user_code)]).await;
+        assert!(page.body.contains("Confirm Device") && page.body.contains(user_code), "{}", page.body);
+        let xsrf = hidden(&page.body, "xsrf");
+        let decision = if mood == Mood::Willing { "confirm" } else { "abort" };
+        let page = self.submit(&page, &[("xsrf", &xsrf), ("user_code", user_code), (decision, "yes")]).await;
+        self.fill_in(page, mood).await
     }
 
     async fn submit(&mut self, page: &Answer, fields: &[(&str, &str)]) -> Answer {
@@ -115,9 +131,9 @@ impl Agent {
     }
 }
 
-/// What `oidc-provider` asks for on this page: `login` or `consent`.
-fn hidden_prompt(body: &str) -> String {
-    body.find("name=\"prompt\"").and_then(|at| attribute(&body[at..], "value")).unwrap_or_default()
+/// What a hidden field of the form holds: in `prompt` stands what `oidc-provider` asks for, `login` or `consent`.
+fn hidden(body: &str, name: &str) -> String {
+    body.find(&format!("name=\"{name}\"")).and_then(|at| attribute(&body[at..], "value")).unwrap_or_default()
 }
 
 fn attribute(html: &str, name: &str) -> Option<String> {

@@ -31,6 +31,11 @@ impl Idp {
         Self::with_options(&json!({ "access_ttl": seconds })).await
     }
 
+    /// With device codes that live for `seconds`.
+    pub async fn with_device_ttl(seconds: u64) -> Self {
+        Self::with_options(&json!({ "device_ttl": seconds })).await
+    }
+
     /// With the options that `server.mjs` knows.
     pub async fn with_options(options: &Value) -> Self {
         place::prepared("idp/node_modules/oidc-provider");
@@ -56,6 +61,15 @@ impl Idp {
     /// A client's secret. Clients: `public-client`, `basic-client`, `post-client`.
     pub fn secret(&self, client: &str) -> Option<String> {
         self.clients[client].as_str().map(str::to_owned)
+    }
+
+    /// Whether it still takes a token for a good one (RFC 7662).
+    pub async fn is_active(&self, token: &str) -> bool {
+        let url = Url::parse(&format!("{}/token/introspection", self.issuer)).expect("a URL");
+        let headers = [("content-type", "application/x-www-form-urlencoded")];
+        let answer = http::send(::http::Method::POST, &url, &headers, format!("client_id=public-client&token={token}")).await;
+        let answer: Value = serde_json::from_str(&answer.expect("an answer").body).expect("JSON");
+        answer["active"].as_bool().unwrap_or_else(|| panic!("{answer}"))
     }
 
     /// What it has done so far: one object for every token issued (`issued`, `value`), grant served (`granted`,

@@ -8,6 +8,7 @@
 //! | [`browser`] | a person with one: Chromium |
 //! | [`lookalike`] | TLS servers that answer as github.com and others do, quirks and faults included |
 //! | [`visit`] | a whole login in one step |
+//! | [`inside`] | the broker as a library, for what only the command line may do |
 //! | [`clients`] | the official SDKs as independent MCP clients |
 //! | [`command`] | one command of the binary, with or without a terminal |
 //! | [`guest`] | components written as text, to do what no toolchain would let them do |
@@ -25,6 +26,7 @@ pub mod command;
 pub mod guest;
 pub mod http;
 pub mod idp;
+pub mod inside;
 pub mod lookalike;
 pub mod place;
 pub mod process;

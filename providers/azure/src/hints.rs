@@ -17,6 +17,8 @@ pub(crate) fn for_code(code: &str) -> Option<&'static str> {
         "65004" => "The person declined. Start the login again if that was a mistake.",
         "70000" | "700084" => "Sign in again: the login has ended.",
         "70008" | "700082" => "Sign in again: the login was not used for too long.",
+        "70018" => "Start the login again: the device code is not known.",
+        "70019" => "Start the login again: the code was not entered in time.",
         "70043" => "Sign in again: a policy limits how long a login lasts.",
         "70011" => "Check the scopes: ask for one resource at a time, such as https://graph.microsoft.com/User.Read.",
         "700011" | "700016" => "Compare AZURE_CLIENT_ID with the app registration, and AZURE_TENANT with the directory it is in.",

@@ -10,11 +10,13 @@
 //! - Errors carry a number (AADSTS…) that says more than the error code. Decisions follow the code, as Microsoft
 //!   advises; the number only chooses a hint.
 //! - The parameter `resource` (RFC 8707) is an error here, so nothing sends it.
+//! - No single token can be revoked, so no revocation is exported: what there is ends all sessions of the person.
+//! - The device flow starts with the client id alone, and calls a refusal `authorization_declined`.
 
 mod hints;
 
 use credentials_broker_provider::{
-    ClientAuth, Failure, Pairs, Provider, Refresh, Response, export_provider, pair, setting, standard,
+    ClientAuth, Device, Failure, Pairs, Provider, Refresh, Request, Response, Secret, export_provider, pair, setting, standard,
 };
 
 /// Microsoft Entra ID.
@@ -72,6 +74,14 @@ impl Provider for Azure {
 
 impl Refresh for Azure {}
 
+impl Device for Azure {
+    fn start(scopes: &[String]) -> Result<(Secret, Pairs), Failure> {
+        let request = Request::new("device", &[]);
+        standard::identify(&request)?;
+        standard::request_device::<Self>(&request, scopes)
+    }
+}
+
 fn is_guid(text: &str) -> bool {
     text.len() == 36
         && text.bytes().enumerate().all(|(index, byte)| match index {
@@ -80,7 +90,7 @@ fn is_guid(text: &str) -> bool {
         })
 }
 
-export_provider!(Azure, Refresh);
+export_provider!(Azure, Refresh, Device);
 
 #[cfg(test)]
 mod tests;

@@ -80,3 +80,18 @@ fn an_unknown_number_leaves_the_general_hint() {
     let told = failure(r#"{"error":"invalid_grant","error_codes":[1]}"#);
     assert_eq!(told.get("hint"), Some("Sign in again."));
 }
+
+#[test]
+fn a_device_flow_starts_with_the_id_alone_and_a_refusal_keeps_its_own_word() {
+    let started = r#"{"device_code":"d","user_code":"C9B","verification_uri":"https://microsoft.com/devicelogin","expires_in":900,"interval":5,"message":"To sign in, …"}"#;
+    configured()
+        .answer("device", 200, started)
+        .answer("token", 400, r#"{"error":"authorization_pending","error_codes":[70016]}"#)
+        .answer("token", 400, r#"{"error":"authorization_declined","error_codes":[70018]}"#)
+        .start();
+    testing::start_device::<Azure>("User.Read offline_access").unwrap();
+    assert_eq!(testing::poll_device::<Azure>().unwrap_err().code, "authorization_pending");
+    assert_eq!(testing::poll_device::<Azure>().unwrap_err().code, "authorization_declined");
+    assert_eq!(testing::sent()[0].form("client_id"), Some("11111111-2222-3333-4444-555555555555"));
+    assert!(testing::sent().iter().all(|sent| sent.scheme().is_none()));
+}

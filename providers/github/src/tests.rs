@@ -62,3 +62,67 @@ fn an_error_with_status_200_is_an_error_under_the_standards_code() {
         assert!(failure.get("hint").is_some_and(|hint| hint.ends_with('.')), "{theirs}");
     }
 }
+
+#[test]
+fn an_access_token_is_deleted_by_the_app_and_a_refresh_token_is_reported_without_any_authentication() {
+    for (host, suffix) in [("github.com", ""), ("ghes.example", "-enterprise")] {
+        let (revoke, report) = (format!("revoke{suffix}"), format!("report{suffix}"));
+        configured().set("host", host).answer(&revoke, 204, "").answer(&report, 202, "").start();
+        assert_eq!(testing::revoke::<GitHub>("refresh").unwrap(), "revoked");
+        assert_eq!(testing::revoke::<GitHub>("access").unwrap(), "revoked");
+        let sent = testing::sent();
+        assert_eq!((sent[0].endpoint.as_str(), sent[1].endpoint.as_str()), (report.as_str(), revoke.as_str()));
+        assert_eq!((sent[0].scheme(), sent[0].json("/credentials/0")), (None, Some("[refresh]")));
+        assert_eq!(sent[1].authorization, Some(("basic-raw".to_owned(), "Iv1.abc".to_owned())));
+        assert_eq!(sent[1].json("/access_token"), Some("[access]"));
+    }
+}
+
+#[test]
+fn what_github_says_to_a_revocation_has_its_meaning() {
+    for (kind, endpoint, status, body, meaning) in [
+        ("access", "revoke", 404, r#"{"message":"Not Found"}"#, Ok("already-gone")),
+        ("access", "revoke", 422, r#"{"message":"Validation Failed"}"#, Ok("already-gone")),
+        ("access", "revoke", 401, r#"{"message":"Bad credentials"}"#, Err("invalid_client")),
+        ("access", "revoke", 503, "<h1>Unicorn</h1>", Err("temporarily_unavailable")),
+        ("access", "revoke", 200, "{}", Err("malformed_answer")),
+        ("refresh", "report", 404, r#"{"message":"Not Found"}"#, Ok("unsupported")),
+        ("refresh", "report", 422, r#"{"message":"Validation Failed"}"#, Ok("already-gone")),
+        ("refresh", "report", 403, r#"{"message":"Forbidden"}"#, Err("malformed_answer")),
+        ("refresh", "report", 429, "", Err("temporarily_unavailable")),
+    ] {
+        configured().answer(endpoint, status, body).start();
+        let told = testing::revoke::<GitHub>(kind);
+        let told = told.as_ref().map(String::as_str).map_err(|failure| failure.code.as_str());
+        assert_eq!(told, meaning, "{kind} {status}");
+    }
+}
+
+#[test]
+fn the_user_is_known_by_number_and_called_by_login() {
+    configured().answer("user", 200, r#"{"id":583231,"login":"octocat","name":"The Octocat","email":"o@example.test"}"#).start();
+    let account = testing::account::<GitHub>().unwrap();
+    assert_eq!(account, [("id".to_owned(), "583231".to_owned()), ("name".to_owned(), "octocat".to_owned())]);
+}
+
+#[test]
+fn the_device_flow_takes_the_client_id_alone_and_asks_for_json() {
+    let started = r#"{"device_code":"d","user_code":"WDJB-MJHT","verification_uri":"https://github.com/login/device","expires_in":900,"interval":5}"#;
+    configured()
+        .answer("device", 200, started)
+        .answer("token", 200, r#"{"error":"authorization_pending","error_description":"…","interval":5}"#)
+        .answer("token", 200, r#"{"access_token":"gho_x","scope":"repo,gist","token_type":"bearer"}"#)
+        .start();
+    testing::start_device::<GitHub>("repo gist").unwrap();
+    assert_eq!(testing::poll_device::<GitHub>().unwrap_err().code, "authorization_pending");
+    assert_eq!(testing::poll_device::<GitHub>().unwrap().fact("scope").as_deref(), Some("repo gist"));
+    for sent in testing::sent() {
+        assert_eq!(
+            (sent.scheme(), sent.form("client_id"), sent.header("accept")),
+            (None, Some("Iv1.abc"), Some("application/json"))
+        );
+    }
+    configured().answer("device", 200, r#"{"error":"device_flow_disabled"}"#).start();
+    let failure = testing::start_device::<GitHub>("repo").unwrap_err();
+    assert!(failure.code == "unauthorized_client" && failure.get("hint").unwrap().contains("Enable Device Flow"));
+}

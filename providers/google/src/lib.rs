@@ -10,10 +10,18 @@
 //! - A Workspace can demand that people sign in again after some hours: `invalid_grant` with `invalid_rapt`.
 //! - People may untick scopes on the consent page: the answer's `scope` says what was granted.
 //! - A desktop app's client secret is asked for although it is not secret.
+//! - Revoking one token, of either kind, ends everything that the person granted to the Google Cloud project. It needs no
+//!   client authentication.
+//! - The device flow wants a client of the type "TVs and Limited Input devices" and knows few scopes. It starts with the
+//!   client id alone.
+//! - Who signed in is in the id_token; without the scope `openid`, userinfo says it if it may.
 //!
 //! `include_granted_scopes` is not sent: a token should hold what was asked for and no more.
 
-use credentials_broker_provider::{ClientAuth, Failure, Pairs, Provider, Refresh, Response, export_provider, pair, setting};
+use credentials_broker_provider::{
+    Account, ClientAuth, Device, Failure, Pairs, Provider, Refresh, Request, Response, Revocation, Secret, export_provider, pair,
+    setting, standard,
+};
 
 /// Google.
 pub struct Google;
@@ -45,6 +53,9 @@ impl Provider for Google {
             ("invalid_client" | "unauthorized_client", _) => {
                 failure.hint("Compare GCP_CLIENT_ID and GCP_CLIENT_SECRET with the client's page in the Google Cloud console.")
             }
+            ("invalid_scope", _) => failure.hint(
+                "Check the scopes. The device flow knows only openid, email, profile, drive.file, drive.appdata and YouTube's.",
+            ),
             // "client_secret is missing."
             ("invalid_request", _) if failure.message.contains("client_secret") => {
                 failure.hint("Set GCP_CLIENT_SECRET: Google asks for it even of desktop apps.")
@@ -59,7 +70,30 @@ impl Provider for Google {
 
 impl Refresh for Google {}
 
-export_provider!(Google, Refresh);
+impl Revocation for Google {
+    fn revoke(token: &Secret, _: &[(String, String)]) -> Result<String, Failure> {
+        let request = Request::new("revoke", &[]);
+        request.form_secret("token", token);
+        let answer = request.send()?;
+        standard::revoked_in(&answer).map_err(|failure| Self::explain(failure, &answer))
+    }
+}
+
+impl Account for Google {
+    fn account(access: &Secret, _: &[(String, String)]) -> Result<Pairs, Failure> {
+        standard::account::<Self>("userinfo", access, &[("id", "/sub"), ("email", "/email")])
+    }
+}
+
+impl Device for Google {
+    fn start(scopes: &[String]) -> Result<(Secret, Pairs), Failure> {
+        let request = Request::new("device", &[]);
+        standard::identify(&request)?;
+        standard::request_device::<Self>(&request, scopes)
+    }
+}
+
+export_provider!(Google, Refresh, Revocation, Account, Device);
 
 #[cfg(test)]
 mod tests;

@@ -59,3 +59,46 @@ fn a_desktop_client_without_its_secret_is_told_which_variable_to_set() {
     configured().answer("token", 400, body).start();
     assert!(testing::exchange::<Google>().unwrap_err().get("hint").unwrap().contains("GCP_CLIENT_SECRET"));
 }
+
+#[test]
+fn either_token_is_revoked_without_client_authentication_and_an_unknown_one_is_gone() {
+    for kind in ["refresh", "access"] {
+        configured()
+            .answer("revoke", 200, "{}")
+            .answer("revoke", 400, r#"{"error":"invalid_token","error_description":"Token expired or revoked"}"#)
+            .start();
+        assert_eq!(testing::revoke::<Google>(kind).unwrap(), "revoked");
+        assert_eq!(testing::revoke::<Google>(kind).unwrap(), "already-gone");
+        for sent in testing::sent() {
+            assert_eq!((sent.scheme(), sent.form.len(), sent.form("token")), (None, 1, Some(format!("[{kind}]").as_str())));
+        }
+    }
+}
+
+#[test]
+fn a_device_flow_starts_with_the_id_alone_and_is_polled_with_the_secret() {
+    let started = r#"{"device_code":"4/x","user_code":"GQVQ-JKEC","verification_url":"https://www.google.com/device","expires_in":1800,"interval":5}"#;
+    let waiting = r#"{"error":"authorization_pending","error_description":"Precondition Required"}"#;
+    configured().set_secret("client_secret").answer("device", 200, started).answer("token", 428, waiting).start();
+    let (_, pairs) = testing::start_device::<Google>("email profile").unwrap();
+    assert_eq!(testing::find(&pairs, "verification_uri"), Some("https://www.google.com/device"));
+    assert_eq!(testing::poll_device::<Google>().unwrap_err().code, "authorization_pending");
+    let sent = testing::sent();
+    assert_eq!(
+        (sent[0].scheme(), sent[0].form("client_id").is_some(), sent[0].form("scope")),
+        (None, true, Some("email profile"))
+    );
+    assert_eq!(sent[1].scheme(), Some("post"));
+    configured().answer("device", 400, r#"{"error":"invalid_scope"}"#).start();
+    let failure = testing::start_device::<Google>("https://www.googleapis.com/auth/calendar").unwrap_err();
+    assert!(failure.get("hint").unwrap().contains("drive.file"));
+}
+
+#[test]
+fn without_an_id_token_userinfo_says_whose_the_token_is() {
+    configured().answer("userinfo", 200, r#"{"sub":"1076","email":"a@example.test","name":"A"}"#).start();
+    assert_eq!(
+        testing::account::<Google>().unwrap(),
+        [("id".to_owned(), "1076".to_owned()), ("email".to_owned(), "a@example.test".to_owned())]
+    );
+}

@@ -2,14 +2,15 @@
 //! endpoints the operator names.
 
 use credentials_broker_provider::{
-    ClientAuth, Failure, Pairs, Provider, Refresh, discovery, export_provider, pair, resolved, setting, standard,
+    ClientAuth, Device, Failure, Pairs, Provider, Refresh, Revocation, Secret, discovery, export_provider, pair, resolved,
+    setting, standard,
 };
 
 /// Any OAuth 2.0 authorization server.
 pub struct OAuth2;
 
-/// The endpoints that the operator may name.
-const ENDPOINTS: [&str; 2] = ["authorization_endpoint", "token_endpoint"];
+/// The endpoints that the operator may name. A server without metadata needs the first two.
+const ENDPOINTS: [&str; 4] = ["authorization_endpoint", "token_endpoint", "revocation_endpoint", "device_authorization_endpoint"];
 
 impl Provider for OAuth2 {
     const DESCRIPTOR: &'static str = include_str!("../descriptor.json");
@@ -18,7 +19,7 @@ impl Provider for OAuth2 {
     fn resolve() -> Result<Pairs, Failure> {
         let named: Pairs = ENDPOINTS.iter().filter_map(|name| setting(name).map(|value| pair(*name, value))).collect();
         if setting("issuer").is_none() {
-            return if named.len() == ENDPOINTS.len() {
+            return if ENDPOINTS[..2].iter().all(|needed| named.iter().any(|(name, _)| name == needed)) {
                 Ok(named)
             } else {
                 Err(Failure::not_configured("Neither an issuer nor both endpoints are set.")
@@ -80,6 +81,17 @@ impl Provider for OAuth2 {
 
 impl Refresh for OAuth2 {}
 
+impl Revocation for OAuth2 {
+    fn revoke(token: &Secret, _: &[(String, String)]) -> Result<String, Failure> {
+        if resolved("revocation_endpoint").is_none() {
+            return Ok("unsupported".to_owned());
+        }
+        standard::revoke::<Self>(token)
+    }
+}
+
+impl Device for OAuth2 {}
+
 /// OpenID Connect's address first: most servers have it, and where both exist they agree.
 fn discover() -> Result<Pairs, Failure> {
     for endpoint in ["openid-metadata", "oauth-metadata"] {
@@ -91,7 +103,7 @@ fn discover() -> Result<Pairs, Failure> {
         .hint("Check OAUTH2_ISSUER, or set OAUTH2_AUTHORIZATION_ENDPOINT and OAUTH2_TOKEN_ENDPOINT instead."))
 }
 
-export_provider!(OAuth2, Refresh);
+export_provider!(OAuth2, Refresh, Revocation, Device);
 
 #[cfg(test)]
 mod tests;

@@ -117,3 +117,34 @@ fn a_way_to_authenticate_that_nobody_has_is_said_before_anything_is_sent() {
     assert_eq!(testing::exchange::<OAuth2>().unwrap_err().code, "unsupported");
     assert!(testing::sent().is_empty());
 }
+
+#[test]
+fn revocation_and_device_endpoints_may_be_named_beside_the_two_that_a_server_needs() {
+    let named = || {
+        configured()
+            .set("authorization_endpoint", "https://id.example/authorize")
+            .set("token_endpoint", "https://id.example/token")
+            .set("revocation_endpoint", "https://id.example/revoke")
+    };
+    named().start();
+    assert_eq!(testing::find(&OAuth2::resolve().unwrap(), "revocation_endpoint"), Some("https://id.example/revoke"));
+    configured()
+        .set("token_endpoint", "https://id.example/token")
+        .set("revocation_endpoint", "https://id.example/revoke")
+        .start();
+    assert_eq!(OAuth2::resolve().unwrap_err().code, "not_configured");
+}
+
+#[test]
+fn a_token_is_revoked_with_the_clients_own_way_of_authenticating() {
+    configured()
+        .set_secret("client_secret")
+        .set("client_auth", "post")
+        .resolved("revocation_endpoint", "https://id.example/revoke")
+        .answer("revocation", 200, "")
+        .start();
+    assert_eq!(testing::revoke::<OAuth2>("access").unwrap(), "revoked");
+    assert_eq!(testing::sent()[0].scheme(), Some("post"));
+    configured().start();
+    assert_eq!(testing::revoke::<OAuth2>("access").unwrap(), "unsupported", "the server has no such endpoint");
+}

@@ -11,6 +11,7 @@
 //! | `argument` | an argument that would climb out of its path segment, were it not encoded |
 //! | `sent-twice` | sends a good request a second time |
 //! | `swap-client-secret`, `swap-code`, `swap-other` | hands over as an access token what is none |
+//! | `revoke-word`, `revoke-elsewhere`, `device-other`, `device-lie`, `device-swap` | misuses an optional interface ([`optional`]) |
 //! | `trap`, `loop`, `memory` | breaks, never ends, takes all memory |
 //!
 //! It exports every optional interface too ([`optional`]).

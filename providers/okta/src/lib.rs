@@ -8,10 +8,13 @@
 //! - Whether a refresh token works once or many times is the app's setting; where it works once, its reuse ends the
 //!   whole login. So it is always taken for one that works once.
 //! - The port of a callback counts, even on loopback.
+//! - Revoking a refresh token ends its access tokens; revoking an access token leaves the refresh token alone. Both are
+//!   answered with 200, known or not.
 //! - Some errors have the shape of Okta's API: `errorCode`, `errorSummary`, `errorId`.
 
 use credentials_broker_provider::{
-    Failure, Pairs, Provider, Refresh, Response, Tokens, discovery, export_provider, pair, setting, standard,
+    Device, Failure, Pairs, Provider, Refresh, Response, Revocation, Secret, Tokens, discovery, export_provider, pair, resolved,
+    setting, standard,
 };
 
 /// Okta.
@@ -61,6 +64,9 @@ impl Provider for Okta {
             "invalid_client" => {
                 failure.hint("Compare OKTA_CLIENT_ID and OKTA_CLIENT_SECRET with the app; unset the secret where client authentication is \"None\".")
             }
+            "unauthorized_client" | "unsupported_grant_type" => {
+                failure.hint("Switch the grant type on for the app (Admin console, Applications): \"Device Authorization\" for the device flow.")
+            }
             "invalid_scope" => failure.hint(
                 "Ask for scopes that this authorization server has; for offline_access the app must have the grant type \"Refresh Token\".",
             ),
@@ -71,7 +77,18 @@ impl Provider for Okta {
 
 impl Refresh for Okta {}
 
-export_provider!(Okta, Refresh);
+impl Revocation for Okta {
+    fn revoke(token: &Secret, _: &[(String, String)]) -> Result<String, Failure> {
+        if resolved("revocation_endpoint").is_none() {
+            return Ok("unsupported".to_owned());
+        }
+        standard::revoke::<Self>(token)
+    }
+}
+
+impl Device for Okta {}
+
+export_provider!(Okta, Refresh, Revocation, Device);
 
 #[cfg(test)]
 mod tests;

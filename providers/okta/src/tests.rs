@@ -77,3 +77,24 @@ fn a_refresh_token_that_was_used_before_needs_a_new_login() {
     assert_eq!(failure.code, "invalid_grant");
     assert!(failure.get("hint").unwrap().contains("Sign in again"));
 }
+
+#[test]
+fn a_token_is_revoked_where_the_metadata_says_and_nowhere_else() {
+    let at =
+        || configured().set_secret("client_secret").resolved("revocation_endpoint", "https://dev-1.okta.com/oauth2/v1/revoke");
+    at().answer("revocation", 200, "").start();
+    assert_eq!(testing::revoke::<Okta>("refresh").unwrap(), "revoked");
+    assert_eq!((testing::sent()[0].scheme(), testing::sent()[0].form("token_type_hint")), (Some("basic"), Some("refresh_token")));
+    at().answer("revocation", 401, r#"{"errorCode":"invalid_client","errorSummary":"Invalid value"}"#).start();
+    assert_eq!(testing::revoke::<Okta>("access").unwrap_err().code, "invalid_client");
+    configured().start();
+    assert_eq!(testing::revoke::<Okta>("access").unwrap(), "unsupported");
+}
+
+#[test]
+fn a_device_flow_that_the_app_may_not_use_names_the_grant_type() {
+    configured()
+        .answer("device", 400, r#"{"error":"unauthorized_client","error_description":"The client is not authorized."}"#)
+        .start();
+    assert!(testing::start_device::<Okta>("openid").unwrap_err().get("hint").unwrap().contains("Device Authorization"));
+}

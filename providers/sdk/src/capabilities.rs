@@ -30,29 +30,38 @@ pub trait Revocation: Provider {
     }
 }
 
-/// Saying who signed in, for a provider without id_tokens.
+/// Saying who signed in, where no id_token does.
 pub trait Account: Provider {
-    /// Pairs: `id` (stable, required), `name`, `email`.
+    /// Pairs: `id` (stable, required), `name` (what the person types to sign in, if that is no e-mail address), `email`.
+    /// The standard asks the endpoint `account` for the claims of OpenID Connect Core 1.0 section 5.3.
     ///
     /// # Errors
-    /// What the server answered.
-    fn account(access: &Secret, notes: &[(String, String)]) -> Result<Pairs, Failure>;
+    /// What the server answered, after [`explain`](Provider::explain).
+    fn account(access: &Secret, notes: &[(String, String)]) -> Result<Pairs, Failure> {
+        let _ = notes;
+        standard::account::<Self>("account", access, &[("id", "/sub"), ("name", "/preferred_username"), ("email", "/email")])
+    }
 }
 
 /// The device authorization grant (RFC 8628).
 pub trait Device: Provider {
     /// The device code, and pairs: `user_code`, `verification_uri`, `verification_uri_complete`, `expires_in`,
-    /// `interval`.
+    /// `interval`. The standard asks the endpoint `device`; the scopes are all that the login is to have.
     ///
     /// # Errors
-    /// What the server answered.
-    fn start(scopes: &[String]) -> Result<(Secret, Pairs), Failure>;
+    /// What the server answered, after [`explain`](Provider::explain).
+    fn start(scopes: &[String]) -> Result<(Secret, Pairs), Failure> {
+        standard::start_device::<Self>(scopes)
+    }
 
-    /// One poll. Fails with `authorization_pending` or `slow_down` while the person has not finished.
+    /// One poll, at the endpoint `token`. Fails with `authorization_pending` or `slow_down` while the person has not
+    /// finished.
     ///
     /// # Errors
-    /// What the server answered.
-    fn poll(code: &Secret) -> Result<Tokens, Failure>;
+    /// What the server answered, after [`explain`](Provider::explain).
+    fn poll(code: &Secret) -> Result<Tokens, Failure> {
+        standard::poll_device::<Self>(code)
+    }
 }
 
 /// Making short-lived tokens out of a login or a key.

@@ -132,6 +132,10 @@ impl Run {
             match broker.vault.replace(name, revision, Arc::clone(&next)) {
                 Ok(Some(_)) => return Ok(next),
                 Ok(None) => {
+                    // Revoked meanwhile: what came of it has to be revoked, too.
+                    if matches!(answer, Answer::Renewed(_)) && broker.leave_to_tombstone(name, self.wanted.generation, &next)? {
+                        return Err(words::replaced(&self.wanted));
+                    }
                     // Written meanwhile, though not by a renewal: the same login with something else changed, or another.
                     let (record, _) = broker.current(&self.wanted)?;
                     let Stored::Grant(now) = record.stored else { return Err(words::replaced(&self.wanted)) };

@@ -57,7 +57,7 @@ impl ToolAnswer {
         for name in ["flow_id", "authorization_url", "message"] {
             assert!(self.json[name].as_str().is_some_and(|text| !text.is_empty()), "{name} is missing: {:#}", self.json);
         }
-        assert!(self.json["expires_in"].as_u64().is_some_and(|seconds| (1..=600).contains(&seconds)), "{:#}", self.json);
+        assert!(self.json["expires_in"].as_u64().is_some_and(|seconds| (1..=1800).contains(&seconds)), "{:#}", self.json);
         self.json
     }
 }

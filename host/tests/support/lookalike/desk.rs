@@ -25,6 +25,13 @@ pub struct Grant {
     pub offline: bool,
 }
 
+/// A device code, and what the person decided.
+struct Device {
+    user_code: String,
+    grant: Grant,
+    decision: Option<Decision>,
+}
+
 struct Code {
     grant: Grant,
     redirect_uri: String,
@@ -34,6 +41,7 @@ struct Code {
 #[derive(Default)]
 struct Books {
     codes: BTreeMap<String, Code>,
+    devices: BTreeMap<String, Device>,
     refresh: BTreeMap<String, Grant>,
     spent: Vec<String>,
     live: Vec<String>,
@@ -150,6 +158,58 @@ impl Desk {
     /// Whether an access token is alive.
     pub fn is_live(&self, token: &str) -> bool {
         self.books().live.iter().any(|live| live == token)
+    }
+
+    /// Issues a device code; returns it and what the person enters.
+    pub fn begin_device(&self, request: &Request, offline: bool) -> (String, String) {
+        assert_eq!(request.field("client_id"), self.client_id, "a device authorization request names the client");
+        let scopes: Vec<String> =
+            request.field("scope").split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect();
+        let offline = offline || scopes.iter().any(|scope| scope == "offline_access");
+        let code = self.make("device-", 40);
+        let mut books = self.books();
+        let user_code = format!("WDJB-{:04}", books.count);
+        let grant = Grant { scopes, nonce: None, offline };
+        books.devices.insert(code.clone(), Device { user_code: user_code.clone(), grant, decision: None });
+        (code, user_code)
+    }
+
+    /// The person enters the code and decides.
+    pub fn decide(&self, user_code: &str, decision: Decision) {
+        let mut books = self.books();
+        let device = books.devices.values_mut().find(|device| device.user_code == user_code).expect("a code that was issued");
+        device.decision = Some(decision);
+    }
+
+    /// What a poll gets: the grant, once, or the error's code, `declined` being the provider's own word.
+    pub fn poll_device(&self, request: &Request, declined: &'static str) -> Result<Grant, &'static str> {
+        let mut books = self.books();
+        let code = request.field("device_code");
+        match books.devices.get(&code).map(|device| device.decision) {
+            None => Err("expired_token"),
+            Some(None) => Err("authorization_pending"),
+            Some(Some(Decision::Deny)) => Err(declined),
+            Some(Some(Decision::Approve)) => Ok(books.devices.remove(&code).expect("there").grant),
+        }
+    }
+
+    /// Ends one access token; false where it is not known.
+    pub fn end_access(&self, token: &str) -> bool {
+        let mut books = self.books();
+        let before = books.live.len();
+        books.live.retain(|live| live != token);
+        books.live.len() < before
+    }
+
+    /// Ends one refresh token; false where it is not known.
+    pub fn end_refresh(&self, token: &str) -> bool {
+        self.books().refresh.remove(token).is_some()
+    }
+
+    /// How many refresh tokens and access tokens are good.
+    pub fn alive(&self) -> (usize, usize) {
+        let books = self.books();
+        (books.refresh.len(), books.live.len())
     }
 
     /// Ends every grant: refresh tokens and access tokens.

@@ -106,6 +106,13 @@ impl Entra {
                 Ok(grant) => Answer::json(200, &self.tokens(&grant)),
                 Err(_) => Self::error(400, "invalid_grant", 54_005, "OAuth2 Authorization code was already redeemed."),
             },
+            "urn:ietf:params:oauth:grant-type:device_code" => match self.desk.poll_device(request, "authorization_declined") {
+                Ok(grant) => Answer::json(200, &self.tokens(&grant)),
+                Err(code @ "authorization_pending") => {
+                    Self::error(400, code, 70_016, "OAuth 2.0 device flow error. Authorization is pending.")
+                }
+                Err(code) => Self::error(400, code, 70_018, "The person declined the request."),
+            },
             // A new one each time; the old one stays good.
             "refresh_token" => match self.desk.keep(&request.field("refresh_token")) {
                 Some(grant) => Answer::json(200, &self.tokens(&grant)),
@@ -166,6 +173,16 @@ impl Site for Entra {
         };
         match (request.method.as_str(), path) {
             ("POST", "oauth2/v2.0/token") => self.token(request),
+            ("POST", "oauth2/v2.0/devicecode") => {
+                let (code, user_code) = self.desk.begin_device(request, false);
+                Answer::json(
+                    200,
+                    &json!({
+                        "device_code": code, "user_code": user_code, "verification_uri": "https://microsoft.com/devicelogin",
+                        "expires_in": 900, "interval": 1, "message": "To sign in, use a web browser.",
+                    }),
+                )
+            }
             ("GET", "discovery/v2.0/keys") => Answer::json(200, &self.signer.jwks()),
             ("GET", "v2.0/.well-known/openid-configuration") => Answer::json(200, &self.discovery()),
             _ => Answer::text(404, "text/html", ""),

@@ -75,12 +75,40 @@ impl Google {
                 Ok(grant) => Answer::json(200, &self.first(&grant)),
                 Err(_) => error("invalid_grant", "Malformed auth code."),
             },
+            "urn:ietf:params:oauth:grant-type:device_code" => match self.desk.poll_device(request, "access_denied") {
+                Ok(grant) => {
+                    let grant = Grant { offline: true, ..grant };
+                    self.consented.store(false, Ordering::Relaxed);
+                    Answer::json(200, &self.first(&grant))
+                }
+                Err("authorization_pending") => {
+                    Answer::json(428, &json!({ "error": "authorization_pending", "error_description": "Precondition Required" }))
+                }
+                Err(code) => Answer::json(403, &json!({ "error": code, "error_description": "Forbidden" })),
+            },
             "refresh_token" => match self.desk.keep(&request.field("refresh_token")) {
                 Some(grant) => Answer::json(200, &self.plain(&grant)),
                 None => error("invalid_grant", "Token has been expired or revoked."),
             },
             _ => error("unsupported_grant_type", "Invalid grant_type"),
         }
+    }
+
+    /// Revoking one token ends all of them.
+    fn revoke(&self, request: &Request) -> Answer {
+        let token = request.field("token");
+        if self.desk.is_live(&token) || self.desk.keep(&token).is_some() {
+            self.desk.end_all();
+            return Answer::json(200, &json!({}));
+        }
+        Answer::json(400, &json!({ "error": "invalid_token", "error_description": "Token expired or revoked" }))
+    }
+
+    fn userinfo(&self, request: &Request) -> Answer {
+        if request.bearer().is_some_and(|token| self.desk.is_live(token)) {
+            return Answer::json(200, &json!({ "sub": SUBJECT, "email": "alice@example.test", "email_verified": true }));
+        }
+        Answer::json(401, &json!({ "error": "invalid_request", "error_description": "Invalid Credentials" }))
     }
 
     fn plain(&self, grant: &Grant) -> Value {
@@ -98,7 +126,7 @@ impl Google {
                 if self.bare_issuer.load(Ordering::Relaxed) { "accounts.google.com" } else { "https://accounts.google.com" };
             let now = jsonwebtoken::get_current_timestamp();
             let claims = json!({
-                "iss": issuer, "aud": self.desk.client_id(), "azp": self.desk.client_id(), "sub": "10769150350006150715113082367",
+                "iss": issuer, "aud": self.desk.client_id(), "azp": self.desk.client_id(), "sub": SUBJECT,
                 "email": "alice@example.test", "email_verified": true, "nonce": grant.nonce, "iat": now, "exp": now + 3600,
             });
             let token = self.signer.id_token(Algorithm::Es256, &claims);
@@ -108,6 +136,11 @@ impl Google {
         answer
     }
 }
+
+const SUBJECT: &str = "10769150350006150715113082367";
+
+/// Scopes of the device flow.
+const OF_DEVICES: [&str; 4] = ["openid", "email", "profile", "https://www.googleapis.com/auth/drive.file"];
 
 /// Google answers with the long names of the scopes that OpenID names shortly.
 fn long_name(scope: &str) -> &str {
@@ -132,6 +165,25 @@ impl Site for Google {
     fn answer(&self, request: &Request) -> Answer {
         match (request.host.as_str(), request.method.as_str(), request.path.as_str()) {
             ("oauth2.googleapis.com", "POST", "/token") => self.token(request),
+            ("oauth2.googleapis.com", "POST", "/revoke") => self.revoke(request),
+            ("openidconnect.googleapis.com", "GET", "/v1/userinfo") => self.userinfo(request),
+            ("oauth2.googleapis.com", "POST", "/device/code") => {
+                if request.field("scope").split(' ').any(|scope| !OF_DEVICES.contains(&scope)) {
+                    return Answer::json(
+                        400,
+                        &json!({ "error": "invalid_scope", "error_description": "Invalid device flow scope" }),
+                    );
+                }
+                assert!(!request.form().contains_key("client_secret"), "the id alone");
+                let (code, user_code) = self.desk.begin_device(request, true);
+                Answer::json(
+                    200,
+                    &json!({
+                        "device_code": code, "user_code": user_code, "verification_url": "https://www.google.com/device",
+                        "expires_in": 1800, "interval": 1,
+                    }),
+                )
+            }
             ("www.googleapis.com", "GET", "/oauth2/v3/certs") => Answer::json(200, &self.signer.jwks()),
             _ => Answer::text(404, "text/html", "<h1>Not Found</h1>"),
         }

@@ -91,6 +91,7 @@ struct Faults {
     once: BTreeMap<String, Vec<Answer>>,
     always: BTreeMap<String, Answer>,
     edits: BTreeMap<String, Edit>,
+    delays: BTreeMap<String, Duration>,
 }
 
 struct Shared {
@@ -155,6 +156,11 @@ impl Lookalike {
         self.faults().edits.insert(path.to_owned(), Arc::new(edit));
     }
 
+    /// What is answered at that path arrives late, though it is decided at once.
+    pub fn delay(&self, path: &str, delay: Duration) {
+        self.faults().delays.insert(path.to_owned(), delay);
+    }
+
     /// Takes all faults back.
     pub fn heal(&self) {
         *self.faults() = Faults::default();
@@ -211,7 +217,10 @@ impl Shared {
             edit.map_or_else(|| answer.clone(), |edit| edited(&answer, &edit))
         });
         self.requests.lock().expect("sane").push(request);
-        answer
+        match self.faults.lock().expect("sane").delays.get(&path) {
+            Some(delay) => answer.after(*delay),
+            None => answer,
+        }
     }
 }
 

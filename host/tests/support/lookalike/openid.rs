@@ -164,8 +164,26 @@ impl OpenId {
                     |grant| Answer::json(200, &self.tokens(&grant, Some(&token))),
                 )
             }
+            "urn:ietf:params:oauth:grant-type:device_code" => match self.desk.poll_device(request, "access_denied") {
+                Ok(grant) => Answer::json(200, &self.tokens(&grant, None)),
+                Err(code) => error(code, "It is so."),
+            },
             _ => error("unsupported_grant_type", "The grant type is not supported."),
         }
+    }
+
+    /// RFC 7009: a refresh token takes its access tokens along, an access token goes alone, and 200 is the answer to
+    /// everything.
+    fn revoke(&self, request: &Request) -> Answer {
+        if !self.desk.knows_client(request) {
+            return Answer::json(401, &json!({ "error": "invalid_client" }));
+        }
+        let token = request.field("token");
+        if self.desk.end_refresh(&token) {
+            self.desk.end_all();
+        }
+        self.desk.end_access(&token);
+        Answer::text(200, "text/plain", "")
     }
 
     fn tokens(&self, grant: &Grant, used: Option<&str>) -> Value {
@@ -206,6 +224,7 @@ impl OpenId {
         json!({
             "issuer": self.issuer(), "authorization_endpoint": at("authorize"), "token_endpoint": at("token"), "jwks_uri": at("keys"),
             "revocation_endpoint": at("revoke"), "introspection_endpoint": at("introspect"), "userinfo_endpoint": at("userinfo"),
+            "device_authorization_endpoint": at("device/authorize"),
             "response_types_supported": ["code"], "grant_types_supported": ["authorization_code", "refresh_token"],
             "scopes_supported": ["openid", "email", "profile", "offline_access"], "code_challenge_methods_supported": ["S256"],
             "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
@@ -230,6 +249,18 @@ impl Site for OpenId {
             "GET" if path == self.discovery_path() => Answer::json(200, &self.discovery()),
             "GET" if path == self.path("keys") => Answer::json(200, &self.signer.jwks()),
             "POST" if path == self.path("token") => self.token(request),
+            "POST" if path == self.path("revoke") => self.revoke(request),
+            "POST" if path == self.path("device/authorize") => {
+                let (code, user_code) = self.desk.begin_device(request, false);
+                let uri = format!("https://{}/activate", self.host);
+                Answer::json(
+                    200,
+                    &json!({
+                        "device_code": code, "user_code": user_code, "verification_uri": uri,
+                        "verification_uri_complete": format!("{uri}?user_code={user_code}"), "expires_in": 600, "interval": 1,
+                    }),
+                )
+            }
             _ => Answer::json(
                 404,
                 &json!({ "errorCode": "E0000022", "errorSummary": "The endpoint does not support the provided HTTP method" }),

@@ -22,7 +22,7 @@ use std::cell::RefCell;
 use serde_json::Value;
 
 use super::{Failure, Response, Secret, Tokens};
-use crate::{Pairs, Provider, Refresh, pair};
+use crate::{Account, Device, Pairs, Provider, Refresh, Revocation, pair};
 
 thread_local! {
     static CURRENT: RefCell<Option<Broker>> = const { RefCell::new(None) };
@@ -104,6 +104,12 @@ impl Sent {
             _ if table["method"].as_str().is_none_or(|method| method == "GET") => Some("a GET request has a body".to_owned()),
             _ => None,
         }
+    }
+
+    /// The member of the JSON body at that pointer, as it was set.
+    #[must_use]
+    pub fn json(&self, pointer: &str) -> Option<&str> {
+        find(&self.json, pointer)
     }
 
     /// The scheme the client authenticated with.
@@ -233,6 +239,39 @@ pub fn exchange<P: Provider>() -> Result<Tokens, Failure> {
 /// The provider's.
 pub fn refresh<P: Refresh>() -> Result<Tokens, Failure> {
     P::refresh(&Secret::of("refresh"), &[], &[])
+}
+
+/// The revocation of a token of the kind `refresh` or `access`.
+///
+/// # Errors
+/// The provider's.
+pub fn revoke<P: Revocation>(kind: &str) -> Result<String, Failure> {
+    P::revoke(&Secret::of(kind), &[])
+}
+
+/// Asks whose access token it is.
+///
+/// # Errors
+/// The provider's.
+pub fn account<P: Account>() -> Result<Pairs, Failure> {
+    P::account(&Secret::of("access"), &[])
+}
+
+/// The start of a device flow with these scopes, separated by spaces; the kind of the handle that came, and the pairs.
+///
+/// # Errors
+/// The provider's.
+pub fn start_device<P: Device>(scopes: &str) -> Result<(String, Pairs), Failure> {
+    let scopes = scopes.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    P::start(&scopes).map(|(code, pairs)| (code.kind(), pairs))
+}
+
+/// One poll of a device flow.
+///
+/// # Errors
+/// The provider's.
+pub fn poll_device<P: Device>() -> Result<Tokens, Failure> {
+    P::poll(&Secret::of("device-code"))
 }
 
 /// The parameters of an authorization request for these scopes, separated by spaces.

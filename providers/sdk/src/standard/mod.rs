@@ -1,5 +1,13 @@
 //! OAuth 2.0 as the RFCs have it, and as tolerant of answers as real servers need.
 
+mod account;
+mod device;
+mod revocation;
+
+pub use account::account;
+pub use device::{DEVICE_GRANT, poll_device, request_device, start_device};
+pub use revocation::{revoke, revoked_in};
+
 use crate::{Failure, Provider, Request, Response, Secret, Tokens, setting, setting_secret};
 
 /// How a client proves at the token endpoint that it is itself (RFC 6749 section 2.3).
@@ -39,30 +47,20 @@ pub fn refresh<P: Provider + ?Sized>(token: &Secret) -> Result<Tokens, Failure> 
     send::<P>(&request)
 }
 
-/// Revokes a token at the endpoint `revocation` (RFC 7009).
-///
-/// # Errors
-/// What the server answered, after [`Provider::explain`].
-pub fn revoke<P: Provider + ?Sized>(token: &Secret) -> Result<String, Failure> {
-    let request = Request::new("revocation", &[]);
-    request.form_secret("token", token);
-    request.form("token_type_hint", if token.kind() == "refresh" { "refresh_token" } else { "access_token" });
-    authenticate::<P>(&request)?;
-    P::prepare(&request);
-    let answer = request.send()?;
-    match failure_in(&answer) {
-        None => Ok("revoked".to_owned()),
-        Some(failure) if failure.code == "unsupported_token_type" => Ok("unsupported".to_owned()),
-        Some(failure) => Err(P::explain(failure, &answer)),
-    }
-}
-
 /// Authenticates the client, sends a request to a token endpoint and reads the answer.
 ///
 /// # Errors
 /// What the server answered, after [`Provider::explain`].
 pub fn send<P: Provider + ?Sized>(request: &Request) -> Result<Tokens, Failure> {
     authenticate::<P>(request)?;
+    redeem::<P>(request)
+}
+
+/// Sends a request to a token endpoint, authenticated or not, and reads the answer.
+///
+/// # Errors
+/// What the server answered, after [`Provider::explain`].
+pub fn redeem<P: Provider + ?Sized>(request: &Request) -> Result<Tokens, Failure> {
     P::prepare(request);
     let answer = request.send()?;
     if let Some(failure) = failure_in(&answer) {
@@ -78,9 +76,7 @@ pub fn send<P: Provider + ?Sized>(request: &Request) -> Result<Tokens, Failure> 
 /// # Errors
 /// `not_configured` without a client id, or what [`Provider::client_auth`] gives.
 pub fn authenticate<P: Provider + ?Sized>(request: &Request) -> Result<(), Failure> {
-    let id = setting("client_id").ok_or_else(|| {
-        Failure::not_configured("No client id is set.").hint("Set the provider's client_id; list_providers names the variable.")
-    })?;
+    let id = client_id()?;
     let Some(secret) = setting_secret("client_secret") else {
         request.form("client_id", &id);
         return Ok(());
@@ -92,6 +88,25 @@ pub fn authenticate<P: Provider + ?Sized>(request: &Request) -> Result<(), Failu
         ClientAuth::Post => request.authenticate("post", &id, &secret),
     }
     Ok(())
+}
+
+/// Says who the client is by its id alone.
+///
+/// # Errors
+/// `not_configured` without a client id.
+pub fn identify(request: &Request) -> Result<(), Failure> {
+    request.form("client_id", &client_id()?);
+    Ok(())
+}
+
+/// The client's id.
+///
+/// # Errors
+/// `not_configured` where none is set.
+pub fn client_id() -> Result<String, Failure> {
+    setting("client_id").ok_or_else(|| {
+        Failure::not_configured("No client id is set.").hint("Set the provider's client_id; list_providers names the variable.")
+    })
 }
 
 /// What went wrong, if something did (RFC 6749 section 5.2). An `error` member counts whatever the status: some servers
@@ -116,7 +131,12 @@ pub fn failure_in(answer: &Response) -> Option<Failure> {
     }
     if let Some(error) = error {
         let message = described(answer, || format!("The server answered with the error {error}."));
-        return Some(Failure::of(error, message));
+        let failure = Failure::of(error, message);
+        // RFC 8628 section 3.5: some servers name the new interval with slow_down
+        return Some(match answer.field("/interval").filter(|value| value.parse::<u32>().is_ok()) {
+            Some(seconds) => failure.detail("interval", seconds),
+            None => failure,
+        });
     }
     match status {
         200 | 201 => None,

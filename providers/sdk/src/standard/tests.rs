@@ -1,5 +1,5 @@
 use crate::testing::{self, Broker};
-use crate::{ClientAuth, Failure, Provider, Refresh, Revocation};
+use crate::{Account, ClientAuth, Device, Failure, Provider, Refresh, Revocation};
 
 struct Plain;
 
@@ -7,7 +7,12 @@ impl Provider for Plain {
     const DESCRIPTOR: &'static str = r#"{ "endpoints": [
         { "id": "token", "role": "token", "method": "POST", "url": "https://a.example/token", "slots": {
             "authorization.basic": ["client-secret"],
-            "form.code": ["code"], "form.code_verifier": ["verifier"], "form.refresh_token": ["refresh"] } },
+            "form.code": ["code"], "form.code_verifier": ["verifier"], "form.refresh_token": ["refresh"],
+            "form.device_code": ["device-code"] } },
+        { "id": "device", "role": "device", "method": "POST", "url": "https://a.example/device", "slots": {
+            "authorization.basic": ["client-secret"] } },
+        { "id": "account", "role": "account", "url": "https://a.example/userinfo", "readable": ["/email"],
+            "slots": { "authorization.bearer": ["access"] } },
         { "id": "revocation", "role": "revocation", "method": "POST", "url": "https://a.example/revoke", "slots": {
             "authorization.basic": ["client-secret"], "form.token": ["refresh", "access"] } }
     ] }"#;
@@ -15,6 +20,8 @@ impl Provider for Plain {
 
 impl Refresh for Plain {}
 impl Revocation for Plain {}
+impl Account for Plain {}
+impl Device for Plain {}
 
 /// Cannot authenticate with a secret at all.
 struct Choosy;
@@ -125,6 +132,116 @@ fn a_revocation_says_what_kind_of_token_it_is() {
     Broker::of::<Plain>().set("client_id", "me").answer("revocation", 200, "").start();
     assert_eq!(Plain::revoke(&crate::Secret::of("refresh"), &[]).unwrap(), "revoked");
     assert_eq!(testing::sent()[0].form("token_type_hint"), Some("refresh_token"));
+}
+
+#[test]
+fn every_answer_to_a_revocation_has_its_meaning() {
+    for (status, body, meaning) in [
+        (200, "", Ok("revoked")),
+        (200, "{}", Ok("revoked")),
+        (202, "", Ok("revoked")),
+        (204, "", Ok("revoked")),
+        (400, r#"{"error":"invalid_token"}"#, Ok("already-gone")),
+        (404, "<h1>Not Found</h1>", Ok("already-gone")),
+        (404, r#"{"message":"Not Found"}"#, Ok("already-gone")),
+        (400, r#"{"error":"unsupported_token_type"}"#, Ok("unsupported")),
+        (401, "", Err("invalid_client")),
+        (401, r#"{"error":"invalid_client"}"#, Err("invalid_client")),
+        (404, r#"{"error":"invalid_client"}"#, Err("invalid_client")),
+        (503, "<h1>Maintenance</h1>", Err("temporarily_unavailable")),
+        (429, "", Err("temporarily_unavailable")),
+        (302, "", Err("malformed_answer")),
+        (403, "", Err("malformed_answer")),
+    ] {
+        Broker::of::<Plain>().set("client_id", "me").answer_with("revocation", status, &[("retry-after", "120")], body).start();
+        let told = testing::revoke::<Plain>("access");
+        let told = told.as_ref().map(String::as_str).map_err(|failure| failure.code.as_str());
+        assert_eq!(told, meaning, "{status} {body}");
+        assert_eq!(testing::sent()[0].form("token"), Some("[access]"));
+        assert_eq!(testing::sent()[0].form("token_type_hint"), Some("access_token"));
+    }
+    Broker::of::<Plain>().set("client_id", "me").answer_with("revocation", 503, &[("retry-after", "120")], "").start();
+    assert_eq!(testing::revoke::<Plain>("refresh").unwrap_err().get("retry_after"), Some("120"));
+}
+
+#[test]
+fn an_account_is_asked_for_with_the_access_token_as_bearer() {
+    let body = r#"{"sub":"42","email":"a@example.test","preferred_username":"hidden"}"#;
+    Broker::of::<Plain>().answer("account", 200, body).start();
+    let account = testing::account::<Plain>().unwrap();
+    assert_eq!(account, [crate::pair("id", "42"), crate::pair("email", "a@example.test")], "the table does not list the name");
+    assert_eq!(testing::sent()[0].scheme(), Some("bearer"));
+    for (status, body, code) in [
+        (401, r#"{"error":"invalid_token"}"#, "invalid_token"),
+        (403, "", "invalid_token"),
+        (200, r#"{"email":"a@example.test"}"#, "malformed_answer"),
+        (503, "", "temporarily_unavailable"),
+        (302, "", "malformed_answer"),
+        (204, "", "malformed_answer"),
+    ] {
+        Broker::of::<Plain>().answer("account", status, body).start();
+        assert_eq!(testing::account::<Plain>().unwrap_err().code, code, "{status}");
+    }
+}
+
+#[test]
+fn a_device_flow_starts_with_all_scopes_and_hands_on_what_a_person_needs() {
+    let body = r#"{"device_code":"d","user_code":"WDJB-MJHT","verification_uri":"https://a.example/activate",
+        "verification_uri_complete":"https://a.example/activate?user_code=WDJB-MJHT","expires_in":1800,"interval":7}"#;
+    Broker::of::<Plain>().set("client_id", "me").set_secret("client_secret").answer("device", 200, body).start();
+    let (kind, pairs) = testing::start_device::<Plain>("openid offline_access").unwrap();
+    assert_eq!(kind, "device-code");
+    for (name, value) in [
+        ("user_code", "WDJB-MJHT"),
+        ("verification_uri", "https://a.example/activate"),
+        ("verification_uri_complete", "https://a.example/activate?user_code=WDJB-MJHT"),
+        ("expires_in", "1800"),
+        ("interval", "7"),
+    ] {
+        assert_eq!(testing::find(&pairs, name), Some(value));
+    }
+    let sent = &testing::sent()[0];
+    assert_eq!((sent.form("scope"), sent.scheme()), (Some("openid offline_access"), Some("basic")));
+
+    let draft = r#"{"device_code":"d","user_code":"U","verification_url":"https://a.example/device","expires_in":1800}"#;
+    Broker::of::<Plain>().set("client_id", "me").answer("device", 200, draft).start();
+    let (_, pairs) = testing::start_device::<Plain>("").unwrap();
+    assert_eq!(testing::find(&pairs, "verification_uri"), Some("https://a.example/device"));
+    assert_eq!(testing::find(&pairs, "interval"), None);
+    assert_eq!(testing::sent()[0].form("scope"), None);
+    assert_eq!(testing::sent()[0].form("client_id"), Some("me"));
+
+    for without in [
+        r#"{"user_code":"U","verification_uri":"v"}"#,
+        r#"{"device_code":"d","verification_uri":"v"}"#,
+        r#"{"device_code":"d","user_code":"U"}"#,
+    ] {
+        Broker::of::<Plain>().set("client_id", "me").answer("device", 200, without).start();
+        assert_eq!(testing::start_device::<Plain>("").unwrap_err().code, "malformed_answer", "{without}");
+    }
+}
+
+#[test]
+fn a_poll_sends_the_device_code_and_tells_what_the_server_says() {
+    Broker::of::<Plain>().set("client_id", "me").answer("token", 200, TOKEN).start();
+    testing::poll_device::<Plain>().unwrap();
+    let sent = &testing::sent()[0];
+    assert_eq!(sent.form("grant_type"), Some("urn:ietf:params:oauth:grant-type:device_code"));
+    assert_eq!((sent.form("device_code"), sent.form("client_id")), (Some("[device-code]"), Some("me")));
+    for (status, body, code, interval) in [
+        (400, r#"{"error":"authorization_pending"}"#, "authorization_pending", None),
+        (200, r#"{"error":"slow_down","interval":10}"#, "slow_down", Some("10")),
+        (400, r#"{"error":"slow_down"}"#, "slow_down", None),
+        (400, r#"{"error":"slow_down","interval":"soon"}"#, "slow_down", None),
+        (428, r#"{"error":"authorization_pending"}"#, "authorization_pending", None),
+        (400, r#"{"error":"expired_token"}"#, "expired_token", None),
+        (500, "", "temporarily_unavailable", None),
+        (200, "<html>", "malformed_answer", None),
+    ] {
+        Broker::of::<Plain>().set("client_id", "me").answer("token", status, body).start();
+        let failure = testing::poll_device::<Plain>().unwrap_err();
+        assert_eq!((failure.code.as_str(), failure.get("interval")), (code, interval), "{body}");
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ struct Need {
     packages: &'static [&'static str],
 }
 
-const NEEDS: [Need; 4] = [
+const NEEDS: [Need; 6] = [
     Need {
         what: "Node.js 20 or newer",
         signs: &[&["node", "-e", "process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)"]],
@@ -35,6 +35,12 @@ const NEEDS: [Need; 4] = [
         signs: &[&["python3", "-c", "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))"]],
         packages: &["python3", "python3-venv"],
     },
+    Need {
+        what: "a Secret Service on a bus of its own: gnome-keyring and dbus-daemon",
+        signs: &[&["sh", "-c", "gnome-keyring-daemon --version && dbus-daemon --version && command -v dbus-send"]],
+        packages: &["gnome-keyring", "dbus-daemon", "dbus-bin"],
+    },
+    Need { what: "keyctl", signs: &[&["keyctl", "--version"]], packages: &["keyutils"] },
 ];
 
 /// Sees to all of it.

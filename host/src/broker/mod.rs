@@ -152,6 +152,7 @@ impl Broker {
         self.callbacks.settle().await;
         self.renewals_landed().await;
         self.audit.flush();
+        self.vault.close();
     }
 
     /// Where a provider's logins come back to: a path of its own for a drop-in, so that no other provider's answer is

@@ -9,8 +9,25 @@ use crate::error::{Code, Error};
 
 /// Says what went wrong and what to do.
 pub(super) fn told(error: &Error) -> ExitCode {
-    say(error.message(), error.hint());
+    say(error.message(), &for_people(error.hint()));
     ExitCode::from(exit_code(error.code()))
+}
+
+/// The broker's hints name tools, since agents read them most; a person has commands.
+fn for_people(hint: &str) -> String {
+    const COMMANDS: [(&str, &str); 6] = [
+        ("start_oauth_flow", "`mcp-credentials-broker login`"),
+        ("list_secrets", "`mcp-credentials-broker secrets list`"),
+        ("delete_secret", "`mcp-credentials-broker secrets delete`"),
+        ("revoke_secret", "`mcp-credentials-broker logout`"),
+        ("store_secret", "`mcp-credentials-broker secrets set`"),
+        ("list_providers", "`mcp-credentials-broker providers list`"),
+    ];
+    COMMANDS
+        .iter()
+        .fold(hint.to_owned(), |hint, (tool, command)| hint.replace(tool, command))
+        .replace("Call `", "Run `")
+        .replace("call `", "run `")
 }
 
 fn say(message: &str, hint: &str) {
@@ -96,6 +113,14 @@ mod tests {
             in_our_words("error: the following required arguments were not provided:\n  <NAME>\n\nUsage: x <NAME>\n");
         assert_eq!(message, "The following required arguments were not provided: <NAME>");
         assert_eq!(hint, "Usage: x <NAME>");
+    }
+
+    #[test]
+    fn a_hint_names_commands_to_a_person() {
+        let hint = for_people("Call list_secrets for the names there are, or start_oauth_flow to sign in.");
+        let expected =
+            "Run `mcp-credentials-broker secrets list` for the names there are, or `mcp-credentials-broker login` to sign in.";
+        assert_eq!(hint, expected);
     }
 
     #[test]

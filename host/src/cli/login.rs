@@ -1,5 +1,6 @@
 //! `login`: signs a person in, as start_oauth_flow does, and waits.
 
+use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,11 +9,12 @@ use serde_json::json;
 use super::Options;
 use super::output::{print_json, say};
 use super::session::Session;
-use super::terminal::{Progress, interrupted};
+use super::terminal::{Echo, Progress, hidden_line, interrupted};
 use crate::broker::Broker;
 use crate::broker::flows::{Flow, Status};
-use crate::broker::login::{LoggedIn, LoginRequest};
+use crate::broker::login::{LoggedIn, LoginMode, LoginRequest};
 use crate::error::{Code, Error, Result};
+use crate::mcp;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Login {
@@ -24,6 +26,15 @@ pub(super) struct Login {
     /// A scope to ask for; may be given more than once.
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
+    /// Sign in with a code, at any other machine, where the provider and the client's registration allow it.
+    #[arg(long, conflicts_with = "paste")]
+    device: bool,
+    /// Bring the address that the browser ends at by hand, where the browser cannot reach this machine.
+    #[arg(long)]
+    paste: bool,
+    /// Replace the login of this name, even if it is another account's or client's.
+    #[arg(long)]
+    replace: bool,
     /// As JSON, for programs.
     #[arg(long)]
     json: bool,
@@ -47,6 +58,14 @@ async fn sign_in(broker: &Arc<Broker>, login: Login) -> Result<Arc<LoggedIn>> {
         secret_name: login.name.unwrap_or_else(|| login.provider.clone()),
         provider: login.provider,
         scopes: login.scopes,
+        mode: if login.device {
+            Some(LoginMode::Device)
+        } else if login.paste {
+            Some(LoginMode::Browser)
+        } else {
+            None
+        },
+        replace: login.replace,
         ..LoginRequest::default()
     };
     let mut ctrl_c = std::pin::pin!(interrupted());
@@ -55,7 +74,17 @@ async fn sign_in(broker: &Arc<Broker>, login: Login) -> Result<Arc<LoggedIn>> {
         () = &mut ctrl_c => return Err(given_up()),
     };
     let flow = started.flow;
-    tell(&flow, started.browser_opened);
+    tell(&flow, started.browser_opened, login.paste);
+    let _shown_again = Echo::keep();
+    if login.paste {
+        tokio::select! {
+            pasted = paste_back(broker, &flow) => pasted?,
+            () = &mut ctrl_c => {
+                broker.cancel_login(&flow);
+                return Err(given_up());
+            }
+        }
+    }
     let progress = Progress::new();
     loop {
         progress.show(&format!("Waiting for you to sign in with {}: {} left. Ctrl-C ends it.", flow.provider, left(&flow)));
@@ -75,13 +104,46 @@ async fn sign_in(broker: &Arc<Broker>, login: Login) -> Result<Arc<LoggedIn>> {
 }
 
 /// On standard error: standard output is for what came of it.
-fn tell(flow: &Flow, browser_opened: bool) {
+fn tell(flow: &Flow, browser_opened: bool, paste: bool) {
+    let provider = &flow.provider;
+    if let Some(device) = &flow.device {
+        eprintln!("To sign in with {provider}, open this page in any browser:\n\n  {}\n", device.verification_uri);
+        eprintln!("and enter this code, which is for you alone:\n\n  {}\n", device.user_code);
+        return;
+    }
     let first = if browser_opened {
-        format!("Sign in with {} in the browser that was opened. If it does not show the page, open:", flow.provider)
+        format!("Sign in with {provider} in the browser that was opened. If it does not show the page, open:")
+    } else if paste {
+        format!("To sign in with {provider}, open this page in any browser:")
     } else {
-        format!("To sign in with {}, open this page in a browser on this machine:", flow.provider)
+        format!("To sign in with {provider}, open this page in a browser on this machine:")
     };
     eprintln!("{first}\n\n  {}\n", flow.authorization_url);
+    if paste {
+        eprintln!("At the end the browser shows that it cannot reach localhost. Copy the address from its address bar.");
+    }
+}
+
+/// Reads the address that the browser ended at. It holds the code: it is not shown, and said nowhere.
+async fn paste_back(broker: &Arc<Broker>, flow: &Flow) -> Result<()> {
+    const TRIES: usize = 3;
+    let mut tried = 1;
+    loop {
+        let pasted = tokio::task::spawn_blocking(|| hidden_line("Paste it here (it is not shown): ")).await;
+        let pasted = pasted.map_err(|_| Error::new(Code::Internal, "Nothing could be read.", "Try again."))??;
+        match broker.complete_login(&flow.id, &pasted) {
+            // the login is still waiting for the right one
+            Err(error) if error.code() == Code::InvalidArgument && tried < TRIES && std::io::stdin().is_terminal() => {
+                eprintln!("{error}");
+                tried += 1;
+            }
+            Err(error) => {
+                broker.cancel_login(flow);
+                return Err(error);
+            }
+            Ok(()) => return Ok(()),
+        }
+    }
 }
 
 fn left(flow: &Flow) -> String {
@@ -115,11 +177,10 @@ fn in_words(done: &LoggedIn) -> String {
 }
 
 fn as_json(done: &LoggedIn) -> serde_json::Value {
-    let account = done.account.as_ref();
     json!({
         "name": done.name.as_str(),
         "provider": done.provider,
-        "account": account.map(|account| json!({ "issuer": account.issuer, "subject": account.subject, "label": account.label })),
+        "account": done.account.as_ref().map(mcp::shown_account),
         "scopes": done.scopes,
         "missingScopes": done.missing_scopes,
         "extraScopes": done.extra_scopes,

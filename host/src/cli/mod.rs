@@ -6,6 +6,7 @@ mod demo;
 mod doctor;
 mod failure;
 mod login;
+mod logout;
 mod output;
 mod providers;
 mod request;
@@ -61,6 +62,8 @@ enum Command {
     },
     /// Signs you in with a provider, and keeps the login in the vault for all agents.
     Login(login::Login),
+    /// Ends a login at the provider, where that can be done, and forgets it.
+    Logout(logout::Logout),
     /// Looks at what is stored, stores values, forgets.
     #[command(subcommand)]
     Secrets(secrets::Command),
@@ -115,6 +118,7 @@ pub fn main() -> ExitCode {
         None => serve::run(options),
         Some(Command::Demo { headless }) => demo::run(headless),
         Some(Command::Login(login)) => login::run(login, options),
+        Some(Command::Logout(logout)) => logout::run(&logout, options),
         Some(Command::Secrets(command)) => secrets::run(command, options),
         Some(Command::Providers(command)) => providers::run(command, options),
         Some(Command::Request(request)) => request::run(request, options),

@@ -19,8 +19,10 @@ use rmcp::ServiceExt as _;
 use serde_json::Value;
 
 use crate::broker::Broker;
+use crate::broker::revocation::Revoked;
 use crate::broker::secrets::Overview;
 use crate::error::{Code, Error, Result};
+use crate::vault::Account;
 
 /// What agents are told about using the broker: the rules that also stand in the documentation.
 pub const INSTRUCTIONS: &str = include_str!("../../../docs/agent-rules.md");
@@ -29,6 +31,18 @@ pub const INSTRUCTIONS: &str = include_str!("../../../docs/agent-rules.md");
 #[must_use]
 pub fn shown_secret(overview: &Overview) -> Value {
     secrets::shown(overview)
+}
+
+/// What is told of a revocation, in the form of `revoke_secret`.
+#[must_use]
+pub fn shown_revocation(revoked: &Revoked) -> Value {
+    secrets::revoked(revoked)
+}
+
+/// What is told of an account.
+#[must_use]
+pub fn shown_account(account: &Account) -> Value {
+    answers::account(account)
 }
 
 /// How long calls under way may take to answer once the client has gone.

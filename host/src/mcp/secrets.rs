@@ -77,10 +77,14 @@ pub(super) fn delete(broker: &Broker, mut arguments: Arguments) -> Result<CallTo
 pub(super) async fn revoke(broker: &Broker, mut arguments: Arguments) -> Result<CallToolResult> {
     let name = arguments.text("name")?;
     arguments.end()?;
-    let Revoked { name, provider, steps, access_ends } = broker.revoke_secret(&name).await?;
+    Ok(success(revoked(&broker.revoke_secret(&name).await?)))
+}
+
+pub(super) fn revoked(revoked: &Revoked) -> Value {
+    let Revoked { name, provider, steps, access_ends } = revoked;
     let mut message = format!("The login '{name}' with {provider} is gone from here, and references to it have ended.");
     let mut shown = Vec::new();
-    for (kind, step) in &steps {
+    for (kind, step) in steps {
         let (token, title) = if *kind == Kind::Refresh { ("refresh", "Refresh") } else { ("access", "Access") };
         message.push_str(&format!(" {title} token: {}.", step.as_str()));
         let reason = match step {
@@ -98,7 +102,7 @@ pub(super) async fn revoke(broker: &Broker, mut arguments: Arguments) -> Result<
         }
         shown.push(step);
     }
-    Ok(success(json!({ "message": message, "steps": shown })))
+    json!({ "message": message, "steps": shown })
 }
 
 pub(super) fn list(broker: &Broker, arguments: Arguments) -> Result<CallToolResult> {

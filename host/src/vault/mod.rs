@@ -303,6 +303,9 @@ pub trait Vault: Send + Sync {
         Ok(())
     }
 
+    /// Lets go of the file, so that everything is in it and nothing beside it. The next call opens it again.
+    fn close(&self) {}
+
     /// The key that this vault's audit trail is chained with; the same as long as the vault lives. `None`: this vault has
     /// no trail.
     ///

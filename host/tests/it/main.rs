@@ -46,3 +46,4 @@ mod renewal;
 mod revocation;
 mod sandbox;
 mod spending;
+mod vault;

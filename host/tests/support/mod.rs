@@ -12,6 +12,7 @@
 //! | [`clients`] | the official SDKs as independent MCP clients |
 //! | [`command`] | one command of the binary, with or without a terminal |
 //! | [`guest`] | components written as text, to do what no toolchain would let them do |
+//! | [`terminal`] | a person who types passphrases |
 //! | [`server`] | one answer on loopback, counted |
 //! | [`raw`] | a plain server that answers with bytes as they are told |
 //! | [`canary`] | finds a secret in bytes, however it is written |
@@ -32,4 +33,5 @@ pub mod place;
 pub mod process;
 pub mod raw;
 pub mod server;
+pub mod terminal;
 pub mod visit;

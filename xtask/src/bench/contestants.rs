@@ -31,6 +31,8 @@ impl Contestant {
     pub(super) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).env("MCP_CREDENTIALS_BROKER_CONFIG", folder().join("empty.toml"));
+        // nor a vault, where none is named
+        command.env("XDG_DATA_HOME", folder().join("data"));
         if let Some(cache) = &self.cache {
             command.env("XDG_CACHE_HOME", cache);
         }

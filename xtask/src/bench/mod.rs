@@ -11,6 +11,7 @@ mod driver;
 mod figures;
 mod plugins;
 mod report;
+mod vault;
 
 use anyhow::{Context as _, Result};
 
@@ -41,7 +42,12 @@ pub(crate) fn run() -> Result<()> {
     }
     println!("plugins");
     let plugins = plugins::measure(&contestants[0])?;
-    report::write(&figures, &plugins)
+    let vault = vault::measure(&contestants[0])?;
+    report::write(
+        &figures,
+        &[plugins.section(), vault.section()],
+        &serde_json::json!({ "plugins": plugins.json(), "vault": vault.json() }),
+    )
 }
 
 fn measure(contestant: &Contestant) -> Result<Round> {

@@ -7,22 +7,23 @@ use serde_json::{Map, Value, json};
 
 use super::contestants::folder;
 use super::figures::{Figures, Row, rows};
-use super::{CALLS, ROUNDS, STARTS, plugins};
+use super::{CALLS, ROUNDS, STARTS};
 use crate::{paths, run};
 
-pub(super) fn write(figures: &[Figures], plugins: &plugins::Figures) -> Result<()> {
+/// `sections` stand below the table, `more` beside it in the JSON.
+pub(super) fn write(figures: &[Figures], sections: &[String], more: &Value) -> Result<()> {
     let (rows, machine) = (rows(figures), machine());
     let table = table(&rows);
-    let plugins_section = plugins.section();
-    println!("\n{table}\n{plugins_section}");
+    let sections: String = sections.iter().map(|section| format!("{}\n\n", section.trim())).collect();
+    println!("\n{table}\n{sections}");
     let document = paths::root().join("docs").join("benchmarks.md");
     std::fs::create_dir_all(paths::root().join("docs"))?;
-    std::fs::write(&document, page(&table, &plugins_section, &machine))
+    std::fs::write(&document, page(&table, &sections, &machine))
         .with_context(|| format!("{} cannot be written", document.display()))?;
     let measured = figures.iter().map(Figures::json).collect::<Vec<_>>();
     let machine: Map<String, Value> = machine.into_iter().map(|(what, value)| (what.to_owned(), value.into())).collect();
     let everything = json!({
-        "machine": machine, "table": rows.iter().map(Row::json).collect::<Vec<_>>(), "contestants": measured, "plugins": plugins.json(),
+        "machine": machine, "table": rows.iter().map(Row::json).collect::<Vec<_>>(), "contestants": measured, "more": more,
     });
     let raw = folder().join("results.json");
     std::fs::write(&raw, format!("{everything:#}\n")).with_context(|| format!("{} cannot be written", raw.display()))?;
@@ -60,7 +61,7 @@ fn told(value: f64) -> String {
     }
 }
 
-fn page(table: &str, plugins: &str, machine: &[(&str, String)]) -> String {
+fn page(table: &str, sections: &str, machine: &[(&str, String)]) -> String {
     let mut page = format!(
         "# Benchmarks\n\n\
          Written by `cargo xtask bench`, which runs the broker, its predecessor (npm `mcp-credentials-broker` 1.0.4) and a\n\
@@ -72,7 +73,7 @@ fn page(table: &str, plugins: &str, machine: &[(&str, String)]) -> String {
          - *Resident memory*: `VmRSS` right after that answer.\n\
          - *`get_secret`*: from before the request is written until the answer is read; every answer is checked. Standard\n  \
            error, where the broker writes its audit trail, is read all the while.\n\n\
-         {plugins}\n\
+         {sections}\
          The machine of these figures:\n\n"
     );
     for (what, value) in machine {

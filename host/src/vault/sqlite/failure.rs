@@ -6,7 +6,6 @@ use crate::error::{Code, Error};
 
 /// Takes a failure of the database over. Its text names statements and files, never values: they are bound, not written
 /// into statements.
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 pub(super) fn failed(error: rusqlite::Error) -> Error {
     let rusqlite::Error::SqliteFailure(failure, _) = &error else {
         return match error {

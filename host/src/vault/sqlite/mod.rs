@@ -397,13 +397,20 @@ impl Vault for Sqlite {
 
     fn is_ready(&self) -> bool {
         // Whoever holds it may be waiting for a disk.
-        let Ok(mut inner) = self.inner.try_lock() else { return false };
-        let Ok(stamp) = inner.open(&self.place).and_then(|database| database::stamp(&database.connection)) else { return false };
-        inner.held.as_ref().is_some_and(|held| held.is_good(stamp.0))
+        let Ok(inner) = self.inner.try_lock() else { return false };
+        let (Some(database), Some(held)) = (&inner.database, &inner.held) else { return false };
+        database.is_current(&self.place) && database::stamp(&database.connection).is_ok_and(|(stamp, _)| held.is_good(stamp))
     }
 
     fn ready(&self) -> Result<()> {
         self.read(|_| Ok(()))
+    }
+
+    fn close(&self) {
+        let mut inner = self.lock();
+        inner.forget();
+        // The last one to close it moves the write-ahead log into the file.
+        inner.database = None;
     }
 
     fn audit_key(&self) -> Result<Option<AuditKey>> {

@@ -98,7 +98,7 @@ impl<'a> Session<'a> {
         let sql = "SELECT lookup, kind, generation, revision, name, value FROM record WHERE lookup = ?1";
         let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
         let sealed = statement.query_row(params![entry.lookup.as_slice()], sealed).map_err(failed)?;
-        let opened = self.unseal(sealed, entry)?;
+        let opened = self.unseal(&sealed, entry)?;
         if opened.name.as_str() == name { Ok(Some(opened)) } else { Err(tampered("a record has another's name")) }
     }
 
@@ -115,13 +115,7 @@ impl<'a> Session<'a> {
         if !agree || buckets.len() != self.ledger.filled() {
             return Err(tampered("a record was taken away, put back or added"));
         }
-        sealed
-            .into_iter()
-            .map(|row| {
-                let entry = row.entry;
-                self.unseal(row, entry)
-            })
-            .collect()
+        sealed.iter().map(|row| self.unseal(row, row.entry)).collect()
     }
 
     /// Every tombstone, without reading the rest.
@@ -135,7 +129,7 @@ impl<'a> Session<'a> {
         let open = |row: Sealed| {
             let there = self.rows(Bucket::of(&row.entry.lookup))?;
             let entry = there.into_iter().find(|entry| entry.lookup == row.entry.lookup);
-            self.unseal(row, entry.ok_or_else(|| tampered("a tombstone was added"))?)
+            self.unseal(&row, entry.ok_or_else(|| tampered("a tombstone was added"))?)
         };
         sealed.into_iter().map(open).collect()
     }
@@ -207,7 +201,7 @@ impl<'a> Session<'a> {
     }
 
     /// `expected` is what the ledger says of the row: index and table of a file may differ.
-    fn unseal(&self, row: Sealed, expected: Entry) -> Result<Opened> {
+    fn unseal(&self, row: &Sealed, expected: Entry) -> Result<Opened> {
         let wrong = || tampered("a record is not what was written");
         let entry = row.entry;
         let table = Table::of(entry.kind).filter(|_| entry == expected).ok_or_else(wrong)?;

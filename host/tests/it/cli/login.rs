@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Child;
 
 use super::with_vault;
@@ -45,6 +45,20 @@ async fn begin(launch: &Launch, arguments: &[&str]) -> Waiting {
 }
 
 impl Waiting {
+    /// The next line that is not empty, after one with these words.
+    async fn line_after(&mut self, words: &str) -> String {
+        let mut found = false;
+        loop {
+            let mut line = String::new();
+            let read = tokio::time::timeout(Duration::from_secs(60), self.stderr.read_line(&mut line)).await.unwrap().unwrap();
+            assert!(read > 0, "it ended before it said {words}");
+            if found && !line.trim().is_empty() {
+                return line.trim().to_owned();
+            }
+            found = found || line.contains(words);
+        }
+    }
+
     /// Its exit code, standard output and the rest of standard error.
     async fn end(mut self) -> (i32, String, String) {
         let (mut out, mut told) = (String::new(), String::new());
@@ -112,4 +126,69 @@ async fn ctrl_c_ends_a_login_and_frees_the_port() {
     let entries = run(&launch, &["audit", "show"], b"").await.ok();
     assert_eq!(entries.matches("cancel_oauth_flow").count(), 2, "{entries}");
     assert_eq!(run(&launch, &["secrets", "list", "--json"], b"").await.json()["secrets"], json!([]));
+}
+
+#[tokio::test]
+async fn the_address_is_pasted_where_the_browser_cannot_reach_this_machine_and_its_code_is_said_nowhere() {
+    let idp = Idp::start().await;
+    let launch = at(&idp).await.env("MCP_CREDENTIALS_BROKER_LOG", "trace");
+    let mut waiting = begin(&launch, &["oauth2", "--paste", "--scope", "openid"]).await;
+    let callback = format!("http://localhost:{}/", launch.port());
+    let address = Agent::stopping_at(&callback).sign_in(&waiting.url).await.location().unwrap();
+    let query: std::collections::BTreeMap<String, String> = address.query_pairs().into_owned().collect();
+    waiting.child.stdin.take().unwrap().write_all(format!("{address}\n").as_bytes()).await.unwrap();
+    let (code, out, told) = waiting.end().await;
+    assert!(code == 0 && out.contains("Signed in") && out.contains("alice"), "{code} {out} {told}");
+    canary::assert_unseen("the output", format!("{out}{told}").as_bytes(), [&query["code"]]);
+    let trail = std::fs::read(crate::audit::trail(&launch)).unwrap();
+    canary::assert_unseen("the audit trail", &trail, [&query["code"], &query["state"]]);
+}
+
+#[tokio::test]
+async fn what_is_pasted_and_is_not_this_logins_address_ends_it() {
+    let idp = Idp::start().await;
+    let launch = at(&idp).await;
+    let mut waiting = begin(&launch, &["oauth2", "--paste", "--scope", "openid"]).await;
+    waiting.child.stdin.take().unwrap().write_all(b"http://evil.example/?code=canary-code-0123\n").await.unwrap();
+    let (code, _, told) = waiting.end().await;
+    assert!(code == 2 && told.contains("Error: ") && !told.contains("canary-code"), "{code} {told}");
+    place::freed(launch.port()).await;
+}
+
+#[tokio::test]
+async fn a_code_is_entered_at_another_machine() {
+    let idp = Idp::start().await;
+    let launch = at(&idp).await;
+    let mut waiting = begin(&launch, &["oauth2", "--device", "--scope", "openid"]).await;
+    let code = waiting.line_after("enter this code").await;
+    let page = Agent::default().enter_code(&waiting.url, &code, Mood::Willing).await;
+    assert!(page.status.is_success(), "{}", page.body);
+    let (code, out, told) = waiting.end().await;
+    assert!(code == 0 && out.contains("alice"), "{code} {out} {told}");
+}
+
+#[tokio::test]
+async fn logging_out_ends_the_login_at_the_provider_and_says_how_each_step_went() {
+    let mut idp = Idp::start().await;
+    let launch = at(&idp).await;
+    for json in [false, true] {
+        let waiting = begin(&launch, &["oauth2", "--name", "mine", "--scope", "openid", "--scope", "offline_access"]).await;
+        Agent::default().sign_in(&waiting.url).await;
+        assert_eq!(waiting.end().await.0, 0);
+        let token = issued(&mut idp, "access").await.pop().unwrap();
+        assert!(idp.is_active(&token).await);
+        if json {
+            let told = run(&launch, &["logout", "mine", "--json"], b"").await.json();
+            assert_eq!(told["steps"].as_array().unwrap().len(), 2, "{told}");
+        } else {
+            let told = run(&launch, &["logout", "mine"], b"").await.ok();
+            insta::assert_snapshot!(told);
+        }
+        assert!(!idp.is_active(&token).await);
+    }
+    run(&launch, &["logout", "mine"], b"").await.failed(2);
+    run(&launch, &["secrets", "set", "value"], b"0123456789").await.ok();
+    run(&launch, &["logout", "value"], b"").await.failed(3);
+    let entries = run(&launch, &["audit", "show", "--secret", "mine"], b"").await.ok();
+    assert!(entries.matches("revoke_secret").count() == 3 && entries.contains("mcp-credentials-broker logout"), "{entries}");
 }

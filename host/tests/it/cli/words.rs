@@ -11,6 +11,7 @@ async fn help_says_what_each_command_does() {
     let pages: [&[&str]; 12] = [
         &["--help"],
         &["login", "--help"],
+        &["logout", "--help"],
         &["secrets", "--help"],
         &["secrets", "list", "--help"],
         &["secrets", "set", "--help"],
@@ -34,7 +35,7 @@ async fn help_says_what_each_command_does() {
 async fn every_failure_is_an_error_a_hint_and_a_code_by_kind() {
     let launch = Launch::new();
     let mut told = String::new();
-    let wrong: [&[&str]; 12] = [
+    let wrong: [&[&str]; 14] = [
         &["logn"],
         &["--confg", "x"],
         &["login"],
@@ -43,6 +44,8 @@ async fn every_failure_is_an_error_a_hint_and_a_code_by_kind() {
         &["audit", "show", "--since", "yesterday"],
         &["secrets", "set", "a", "--tag", "x"],
         &["login", "github"],
+        &["login", "github", "--device", "--paste"],
+        &["logout", "github"],
         &["secrets", "list"],
         &["secrets", "set", "a"],
         &["audit", "show"],

@@ -1,0 +1,188 @@
+//! What a vault costs as it grows: `get_secret`, the start, and the disk.
+//!
+//! Filled as a person would fill it, by `vault import` of an age file, which this makes.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use age::secrecy::ExposeSecret as _;
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+
+use super::contestants::{Contestant, folder};
+use super::driver::Session;
+use super::figures::median;
+use crate::run;
+
+/// How many secrets; the first is what the others are held against.
+const SIZES: [usize; 3] = [10, 1_000, 100_000];
+const ROUNDS: usize = 5;
+const STARTS: usize = 8;
+const CALLS: usize = 1000;
+/// How much more the largest may take than the smallest, and a start with it than with an empty one.
+const GOAL: f64 = 1.5;
+
+/// What was measured.
+pub(super) struct Figures {
+    sizes: Vec<Size>,
+    /// Starts with an empty vault, in milliseconds.
+    empty_start_ms: f64,
+}
+
+struct Size {
+    secrets: usize,
+    call_us: f64,
+    start_ms: f64,
+    bytes_each: f64,
+}
+
+/// Makes the vaults and takes turns between them, so that whatever else the machine does falls on all.
+pub(super) fn measure(broker: &Contestant) -> Result<Figures> {
+    let mut vaults = vec![(0, made(broker, 0)?)];
+    for secrets in SIZES {
+        vaults.push((secrets, made(broker, secrets)?));
+    }
+    let mut starts: Vec<Vec<Duration>> = vaults.iter().map(|_| Vec::new()).collect();
+    let mut calls: Vec<Vec<Duration>> = vaults.iter().map(|_| Vec::new()).collect();
+    for round in 0..ROUNDS {
+        println!("vaults, round {} of {ROUNDS}", round + 1);
+        for turn in 0..vaults.len() {
+            let which = (turn + round) % vaults.len();
+            let (secrets, vault) = &vaults[which];
+            let contestant = broker.with(&["--vault".into(), vault.clone()], &folder().join("cache"));
+            for _ in 0..STARTS {
+                starts[which].push(Session::start(&contestant)?.started_in);
+            }
+            let mut session = Session::start(&contestant)?;
+            for call in 0..if *secrets == 0 { 0 } else { CALLS } {
+                // Others each time, in no order that the disk would like.
+                let name = name(call * 7919 % secrets);
+                let wanted = json!({ "name": name, "purpose": "measuring", "ttl_seconds": 600 });
+                calls[which].push(session.call("get_secret", &wanted)?);
+            }
+        }
+    }
+    let millis = |times: &[Duration]| median(times.iter().map(|time| time.as_secs_f64() * 1e3)).context("nothing was measured");
+    let mut sizes = Vec::new();
+    for (which, (secrets, vault)) in vaults.iter().enumerate().skip(1) {
+        let empty = std::fs::metadata(&vaults[0].1)?.len();
+        let bytes = std::fs::metadata(vault)?.len() - empty;
+        sizes.push(Size {
+            secrets: *secrets,
+            call_us: millis(&calls[which])? * 1e3,
+            start_ms: millis(&starts[which])?,
+            bytes_each: bytes as f64 / *secrets as f64,
+        });
+    }
+    Ok(Figures { sizes, empty_start_ms: millis(&starts[0])? })
+}
+
+fn name(number: usize) -> String {
+    format!("service/account-{number}")
+}
+
+/// A vault with so many secrets, whose key is a file.
+fn made(broker: &Contestant, secrets: usize) -> Result<PathBuf> {
+    let folder = folder().join(format!("vault-{secrets}"));
+    let _ = std::fs::remove_dir_all(&folder);
+    private(&folder)?;
+    let vault = folder.join("vault.db");
+    let key = folder.join("vault.key");
+    let command = |arguments: &[&Path]| -> Command {
+        let mut command = broker.with(&[], &self::folder().join("cache")).command();
+        command.args(arguments).arg("--vault").arg(&vault);
+        command
+    };
+    run::show(&mut command(&["vault".as_ref(), "init".as_ref(), "--key-file".as_ref(), &key]))?;
+    if secrets > 0 {
+        let (archive, identity) = (folder.join("archive.age"), folder.join("identity"));
+        write_archive(&archive, &identity, secrets)?;
+        run::show(&mut command(&["vault".as_ref(), "import".as_ref(), &archive, "--identity".as_ref(), &identity]))?;
+    }
+    Ok(vault)
+}
+
+fn private(folder: &Path) -> Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).with_context(|| format!("{} cannot be made", folder.display()))
+}
+
+/// What `vault export` writes: values of a usual length.
+fn write_archive(archive: &Path, identity: &Path, secrets: usize) -> Result<()> {
+    let records = (0..secrets).map(|number| {
+        json!({ "name": name(number), "stored": { "static": format!("a value of usual length, {number:08}.") }, "tags": {}, "created": 1 })
+    });
+    let document = json!({ "format": 1, "secrets": records.collect::<Vec<Value>>(), "tombstones": [] });
+    let key = age::x25519::Identity::generate();
+    let recipient = key.to_public();
+    let encryptor = age::Encryptor::with_recipients(std::iter::once(&recipient as &dyn age::Recipient))?;
+    let mut writer = encryptor.wrap_output(std::fs::File::create(archive)?)?;
+    writer.write_all(document.to_string().as_bytes())?;
+    writer.finish()?;
+    Ok(std::fs::write(identity, format!("{}\n", key.to_string().expose_secret()))?)
+}
+
+impl Figures {
+    /// The largest against the smallest.
+    fn call_ratio(&self) -> f64 {
+        match self.sizes.as_slice() {
+            [first, .., last] => last.call_us / first.call_us,
+            _ => 1.0,
+        }
+    }
+
+    fn start_ratio(&self) -> f64 {
+        self.sizes.last().map_or(1.0, |last| last.start_ms / self.empty_start_ms)
+    }
+
+    pub(super) fn section(&self) -> String {
+        let mut text = String::from(
+            "\n## A vault as it grows\n\n| secrets | `get_secret`, µs | start until `initialize` is answered, ms | bytes on disk for each |\n|--:|--:|--:|--:|\n",
+        );
+        let _ = writeln!(text, "| 0 | | {:.2} | |", self.empty_start_ms);
+        for size in &self.sizes {
+            let _ = writeln!(text, "| {} | {:.1} | {:.2} | {:.0} |", size.secrets, size.call_us, size.start_ms, size.bytes_each);
+        }
+        let verdict = |ratio: f64| if ratio < GOAL { "met" } else { "**missed**" };
+        let (calls, start) = (self.call_ratio(), self.start_ratio());
+        let _ = writeln!(
+            text,
+            "\nThe largest takes {calls:.2} times as long for `get_secret` as the smallest (goal: less than {GOAL}, {}), and a start with it\n\
+             {start:.2} times as long as with an empty one (goal: less than {GOAL}, {}). Medians of {ROUNDS} rounds in turn, {CALLS} calls and {STARTS} starts each.",
+            verdict(calls),
+            verdict(start),
+        );
+        text
+    }
+
+    pub(super) fn json(&self) -> Value {
+        let size = |size: &Size| json!({ "secrets": size.secrets, "call_us": size.call_us, "start_ms": size.start_ms, "bytes_each": size.bytes_each });
+        json!({
+            "empty_start_ms": self.empty_start_ms, "sizes": self.sizes.iter().map(size).collect::<Vec<_>>(),
+            "call_ratio": self.call_ratio(), "start_ratio": self.start_ratio(), "goal": GOAL,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_goals_are_judged_by_the_largest_vault() {
+        let size = |secrets, call_us, start_ms| Size { secrets, call_us, start_ms, bytes_each: 300.0 };
+        let figures = |call, start| Figures {
+            sizes: vec![size(10, 100.0, 2.0), size(1000, 1000.0, 9.0), size(100_000, call, start)],
+            empty_start_ms: 2.0,
+        };
+        let met = figures(149.0, 2.9);
+        assert!(met.section().matches(", met").count() == 2, "{}", met.section());
+        assert_eq!(figures(150.0, 3.0).section().matches("**missed**").count(), 2);
+    }
+}

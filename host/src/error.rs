@@ -150,6 +150,12 @@ impl Error {
         &self.hint
     }
 
+    /// The same failure with its texts rewritten, to take something out of them.
+    #[must_use]
+    pub fn map_text(self, rewrite: impl Fn(&str) -> String) -> Self {
+        Self { code: self.code, message: rewrite(&self.message).into(), hint: rewrite(&self.hint).into() }
+    }
+
     /// The same failure with another remedy, where the caller knows a better one.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {

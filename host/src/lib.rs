@@ -16,13 +16,9 @@
 //! | [`sandbox`] | the only place that names wasmtime: engine, limits, bindings, one call |
 //! | [`egress`] | the only place that opens outbound connections: rule, resolve, address, client |
 //! | [`redaction`] | takes the values of secrets out of text that comes back |
-<<<<<<< HEAD
-//! | [`rehearsal`] | authorization servers on loopback, for `demo` and for checking a component |
-=======
 //! | [`process`] | starts other programs with secrets |
 //! | [`wrap`] | an MCP server behind the broker: secrets go in on the way down, and are taken out on the way up |
-//! | [`rehearsal`] | a small authorization server on loopback, for `demo` |
->>>>>>> process
+//! | [`rehearsal`] | authorization servers on loopback, for `demo` and for checking a component |
 //! | [`audit`] | who asked for what: on standard error, and beside a vault in a file that shows changes |
 //! | [`telemetry`] | what else is written down, on standard error |
 //! | [`descriptor`] | what a component says of itself: the table that the operator reads |

@@ -149,6 +149,7 @@ impl KeyStore {
             headers: HeaderMap::new(),
             body: None,
             limit: MAX_JWKS,
+            cut: false,
             timeout: Duration::from_secs(15),
         };
         let answer = egress.send(request).await.map_err(Error::from)?;

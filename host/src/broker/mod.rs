@@ -58,6 +58,8 @@ pub struct Broker {
     doors: doors::Kept,
     reserved: reserved::Reserved,
     policies: spending::policy::Policies,
+    known: spending::known::Known,
+    answers: Mutex<spending::answers::Kept>,
     renewals: renewal::Renewals,
     catching_up: revocation::CatchingUp,
     /// For tasks that outlive the call that started them.
@@ -76,6 +78,10 @@ impl Broker {
         audit: Audit,
         jwt_secret: Option<&Secret>,
     ) -> Result<Arc<Self>> {
+        let known = spending::known::Known::default();
+        if let Some(secret) = jwt_secret {
+            known.add_setting("JWT_SECRET", secret);
+        }
         let egress = Egress::new(&config.egress)?;
         Ok(Arc::new_cyclic(|me| Self {
             vault,
@@ -93,6 +99,8 @@ impl Broker {
             doors: doors::Kept::new(config),
             reserved: reserved::Reserved::new(config),
             policies: spending::policy::Policies::new(config),
+            known,
+            answers: Mutex::default(),
             renewals: renewal::Renewals::default(),
             catching_up: revocation::CatchingUp::default(),
             me: Weak::clone(me),
@@ -103,6 +111,11 @@ impl Broker {
     #[must_use]
     pub const fn audit(&self) -> &Audit {
         &self.audit
+    }
+
+    /// Whether it is the operator who asks.
+    fn acts_for_operator(&self) -> bool {
+        self.reserved.is_open()
     }
 
     /// From now on it is the operator who asks, not an agent: names that settings come from are open.
@@ -158,10 +171,12 @@ impl Broker {
 
     /// Reads a provider's settings where files and commands may block.
     async fn settings(&self, provider: &Arc<Provider>) -> Result<Settings> {
-        let (provider, vault) = (Arc::clone(provider), Arc::clone(&self.vault));
-        tokio::task::spawn_blocking(move || provider.read_settings(&|name| reserved::setting(&*vault, name)))
+        let (of, vault) = (Arc::clone(provider), Arc::clone(&self.vault));
+        let settings = tokio::task::spawn_blocking(move || of.read_settings(&|name| reserved::setting(&*vault, name)))
             .await
-            .map_err(|_| Error::new(Code::Internal, "The settings could not be read.", "Try again."))?
+            .map_err(|_| Error::new(Code::Internal, "The settings could not be read.", "Try again."))??;
+        self.known.add_settings(&provider.descriptor().name, &settings);
+        Ok(settings)
     }
 
     fn references(&self) -> MutexGuard<'_, references::References> {

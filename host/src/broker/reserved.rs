@@ -39,6 +39,11 @@ impl Reserved {
         self.names.contains(name.as_str())
     }
 
+    /// Whether it is the operator who asks.
+    pub(super) fn is_open(&self) -> bool {
+        self.operator.get().is_some()
+    }
+
     /// That an agent may use the name.
     pub(super) fn check(&self, name: &SecretName) -> Result<()> {
         if self.operator.get().is_some() || !self.names.contains(name.as_str()) {

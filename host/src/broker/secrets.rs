@@ -9,6 +9,8 @@ use serde_json::Value;
 use super::Broker;
 use super::grant::{Freshness, freshness, renewable};
 use super::references::{Reference, ended};
+use super::spending::limits::Limits;
+use super::spending::policy::Door;
 use super::ttl::{self, Deadline};
 use crate::audit::{Event, Outcome};
 use crate::descriptor::Ttl;
@@ -38,6 +40,15 @@ pub struct Issued {
     pub lifetime: u64,
     /// Why it lives shorter than was asked for, if so.
     pub clipped: Option<&'static str>,
+    /// How it may be used.
+    pub limits: Arc<Limits>,
+}
+
+/// What stands behind a name or reference just now.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    pub(super) name: SecretName,
+    pub(super) record: Record,
 }
 
 /// What can be told of a secret: everything but its value.
@@ -81,6 +92,7 @@ impl Broker {
             ));
         }
         self.reserved.check(&name)?;
+        self.policies.may_store(&name, self.acts_for_operator())?;
         // a person who signs in for this name must not do so for nothing
         self.flows.check_free(&name)?;
         self.vault.put(&name, Stored::Static(value), tags, &mut |old| match old.map(|record| &record.stored) {
@@ -129,7 +141,21 @@ impl Broker {
     /// # Errors
     /// `invalid_argument`, `invalid_ttl`, `unknown_secret`, `sign_in_again`, `limit`.
     pub async fn get_secret(&self, name: &str, purpose: &str, ttl_seconds: Option<&Value>) -> Result<Issued> {
-        let issued = self.issue_reference(name, purpose, ttl_seconds).await;
+        self.get_narrowed_secret(name, purpose, ttl_seconds, Limits::default()).await
+    }
+
+    /// The same for certain uses only.
+    ///
+    /// # Errors
+    /// As [`Broker::get_secret`].
+    pub async fn get_narrowed_secret(
+        &self,
+        name: &str,
+        purpose: &str,
+        ttl_seconds: Option<&Value>,
+        limits: Limits,
+    ) -> Result<Issued> {
+        let issued = self.issue_reference(name, purpose, ttl_seconds, limits).await;
         self.audit.record(Event {
             event: "get_secret",
             outcome: if issued.is_ok() { Outcome::Ok } else { Outcome::Refused },
@@ -142,18 +168,9 @@ impl Broker {
         issued
     }
 
-    async fn issue_reference(&self, name: &str, purpose: &str, ttl_seconds: Option<&Value>) -> Result<Issued> {
-        let name = SecretName::parse(name)?;
-        self.reserved.check(&name)?;
-        let purpose = purpose.trim();
-        if purpose.is_empty() || purpose.chars().count() > MAX_PURPOSE {
-            return Err(Error::new(
-                Code::InvalidArgument,
-                "purpose must say in a few words what the secret is for; it is written to the audit trail.",
-                format!("Use 1 to {MAX_PURPOSE} characters, such as \"list my repositories\"."),
-            ));
-        }
-        let record = self.vault.get(&name)?.ok_or_else(|| unknown(&name))?;
+    async fn issue_reference(&self, name: &str, purpose: &str, ttl_seconds: Option<&Value>, limits: Limits) -> Result<Issued> {
+        let purpose = check_purpose(purpose)?;
+        let Held { name, record } = self.held_by_name(name)?;
         let caps = ttl::caps(provider_ttl(&record), self.max_ttl);
         let asked = ttl::parse(ttl_seconds, caps)?;
         let mut lifetime = asked.min(caps.maximum);
@@ -166,9 +183,17 @@ impl Broker {
             }
         }
         let deadline = Deadline::after(lifetime);
-        let reference = Reference { name: name.clone(), generation: record.generation, deadline };
+        let limits = Arc::new(limits);
+        let reference = Reference {
+            name: name.clone(),
+            generation: record.generation,
+            deadline,
+            purpose: purpose.into(),
+            limits: Arc::clone(&limits),
+            uses: 0,
+        };
         let id = self.references().issue(reference)?.to_string();
-        Ok(Issued { id, name, purpose: purpose.to_owned(), deadline, lifetime, clipped })
+        Ok(Issued { id, name, purpose: purpose.to_owned(), deadline, lifetime, clipped, limits })
     }
 
     /// The value that a reference stands for: an access token or a stored value, never a refresh token.
@@ -176,32 +201,56 @@ impl Broker {
     /// # Errors
     /// `unknown_reference`, saying why it ended; `sign_in_again`.
     pub async fn resolve_secret(&self, reference_id: &str) -> Result<Secret> {
-        let resolved = self.value_of(reference_id).await;
+        let held = self.held_by_reference(reference_id);
+        let (secret, purpose) = held
+            .as_ref()
+            .map_or((None, None), |(held, reference)| (Some(held.name.to_string()), Some(Arc::clone(&reference.purpose))));
+        let resolved = match held {
+            Ok((held, reference)) => self.value_of(reference_id, held, &reference).await,
+            Err(error) => Err(error),
+        };
         self.audit.record(Event {
             event: "resolve_secret",
             outcome: if resolved.is_ok() { Outcome::Ok } else { Outcome::Refused },
-            secret: resolved.as_ref().ok().map(|(name, _)| name.as_str()),
+            secret: secret.as_deref(),
             reference: Some(reference_id),
+            purpose: purpose.as_deref(),
+            uses: resolved.as_ref().ok().map(|(_, uses)| *uses),
             code: resolved.as_ref().err().map(Error::code),
             ..Event::default()
         });
-        resolved.map(|(_, value)| value)
+        resolved.map(|(value, _)| value)
     }
 
-    async fn value_of(&self, reference_id: &str) -> Result<(SecretName, Secret)> {
-        let Reference { name, generation, .. } = self.references().get(reference_id)?;
+    async fn value_of(&self, reference_id: &str, held: Held, reference: &Reference) -> Result<(Secret, u64)> {
+        self.policies.allows(Door::Resolve, &held.name, false)?;
+        reference.limits.allow_value()?;
+        let value = match held.record.stored {
+            Stored::Static(value) => value,
+            Stored::Grant(grant) => self.usable(&held.name, reference.generation, grant).await?.access.clone(),
+        };
+        let uses = self.references().use_up(reference_id)?;
+        Ok((value, uses))
+    }
+
+    pub(super) fn held_by_name(&self, name: &str) -> Result<Held> {
+        let name = SecretName::parse(name)?;
+        self.reserved.check(&name)?;
+        let record = self.vault.get(&name)?.ok_or_else(|| unknown(&name))?;
+        Ok(Held { name, record })
+    }
+
+    pub(super) fn held_by_reference(&self, reference_id: &str) -> Result<(Held, Reference)> {
+        let reference = self.references().get(reference_id)?;
+        let name = reference.name.clone();
         let record = self.vault.get(&name)?.ok_or_else(|| {
             ended(&format!("\"{name}\", which this reference stood for, was deleted."))
                 .with_hint("Call list_secrets for what there is now, or start_oauth_flow to sign in.")
         })?;
-        if record.generation != generation {
+        if record.generation != reference.generation {
             return Err(ended(&format!("\"{name}\" has another value or login than when this reference was issued.")));
         }
-        let value = match record.stored {
-            Stored::Static(value) => value,
-            Stored::Grant(grant) => self.usable(&name, generation, grant).await?.access.clone(),
-        };
-        Ok((name, value))
+        Ok((Held { name, record }, reference))
     }
 
     fn record_simple(&self, event: &str, name: &str, result: &Result<SecretName>) {
@@ -213,6 +262,19 @@ impl Broker {
             ..Event::default()
         });
     }
+}
+
+/// What an agent says that it needs a secret for.
+pub(super) fn check_purpose(purpose: &str) -> Result<&str> {
+    let purpose = purpose.trim();
+    if purpose.is_empty() || purpose.chars().count() > MAX_PURPOSE {
+        return Err(Error::new(
+            Code::InvalidArgument,
+            "purpose must say in a few words what the secret is for; it is written to the audit trail.",
+            format!("Use 1 to {MAX_PURPOSE} characters, such as \"list my repositories\"."),
+        ));
+    }
+    Ok(purpose)
 }
 
 fn provider_ttl(record: &Record) -> Ttl {

@@ -40,6 +40,7 @@ impl Broker {
     pub(super) async fn settle(self: &Arc<Self>, request: &LoginRequest) -> Result<Settled> {
         let name = SecretName::parse(&request.secret_name)?;
         self.reserved.check(&name)?;
+        self.policies.may_sign_in(&name)?;
         let provider = self.providers.get(&request.provider).await?;
         let descriptor = Arc::clone(provider.descriptor());
         if !descriptor.can_log_in() {

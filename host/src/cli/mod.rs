@@ -11,6 +11,7 @@ mod login;
 mod logout;
 mod output;
 mod providers;
+mod request;
 mod secrets;
 mod serve;
 mod session;
@@ -89,6 +90,8 @@ enum Command {
     /// Looks at provider components.
     #[command(subcommand)]
     Providers(providers::Command),
+    /// Sends a request with a secret and prints the answer, without the secret.
+    Request(request::Options),
     /// Keeps logins and secrets in an encrypted file instead of in memory.
     #[command(subcommand)]
     Vault(vault::Command),
@@ -142,6 +145,7 @@ pub fn main() -> ExitCode {
         Some(Command::Logout(logout)) => logout::run(&logout, options),
         Some(Command::Secrets(command)) => secrets::run(command, options),
         Some(Command::Providers(command)) => providers::run(command, options),
+        Some(Command::Request(request)) => request::run(request, options),
         Some(Command::Vault(command)) => vault::run(command, options),
         Some(Command::Audit(command)) => audit::run(command, options),
         Some(Command::Doctor { json }) => doctor::run(options, json),

@@ -140,6 +140,16 @@ impl Descriptor {
             if destination.paths.iter().chain(&destination.except).any(|path| !path.starts_with('/')) {
                 return Err(format!("a path of the spending host {} does not begin with /", destination.host));
             }
+            let wild = |path: &String| path.contains('*');
+            let odd = |path: &String| {
+                path.matches("**").count() > 1 || path.split('/').any(|part| part != "**" && part.matches('*').count() > 1)
+            };
+            if destination.paths.iter().any(wild) || destination.except.iter().any(odd) {
+                return Err(format!(
+                    "a path of the spending host {} has a * where none can be, or more than one in a segment",
+                    destination.host
+                ));
+            }
         }
         Ok(())
     }

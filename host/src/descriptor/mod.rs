@@ -218,13 +218,14 @@ pub struct Destination {
     /// A host name (or `{SETTING}` of the kind `host`), exactly: no wildcards.
     pub host: String,
     /// Settings and the values they must have for this place to count: tokens of a self-hosted server have no
-    /// business at the public one.
+    /// business at the public one. The empty text stands for a setting that is not set.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub when: BTreeMap<String, String>,
     /// Path prefixes, at segment borders. Empty: any path.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<String>,
-    /// Path prefixes below it that hand out credentials, and are refused.
+    /// Path prefixes below it that hand out credentials, and are refused, also where the operator lists the host for
+    /// another secret. `*` stands for any part of a segment, `**`, once, for any number of segments; `/` closes the host.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub except: Vec<String>,
 }

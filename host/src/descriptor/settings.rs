@@ -57,6 +57,11 @@ impl Settings {
         self.secret.values()
     }
 
+    /// Every secret setting, with its name.
+    pub fn named_secrets(&self) -> impl Iterator<Item = (&str, &Secret)> {
+        self.secret.iter().map(|(name, secret)| (name.as_str(), secret))
+    }
+
     /// Whether there is a value for that name.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {

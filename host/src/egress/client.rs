@@ -40,7 +40,7 @@ pub(super) async fn exchange(
     mut request: Outgoing,
     begun: &AtomicBool,
 ) -> Result<Incoming, Failure> {
-    let limit = request.limit;
+    let (limit, may_cut) = (request.limit, request.cut);
     let proxy = match &way {
         Way::Proxy(proxy) => proxy.host_str().map(|host| format!("{host}:{}", proxy.port_or_known_default().unwrap_or(80))),
         Way::Literal | Way::Pinned(_) => None,
@@ -68,18 +68,24 @@ pub(super) async fn exchange(
     begun.store(true, Ordering::Relaxed);
     let mut answer = outgoing.send().await.map_err(explain)?;
     let too_large = || Failure::TooLarge { target: target.clone(), limit };
-    let announced = usize::try_from(answer.content_length().unwrap_or(0)).map_err(|_| too_large())?;
-    if announced > limit {
+    let announced = usize::try_from(answer.content_length().unwrap_or(0)).unwrap_or(usize::MAX);
+    if announced > limit && !may_cut {
         return Err(too_large());
     }
-    let mut body = Zeroizing::new(Vec::with_capacity(announced));
+    let mut body = Zeroizing::new(Vec::with_capacity(announced.min(limit)));
+    let mut cut = false;
     while let Some(chunk) = answer.chunk().await.map_err(explain)? {
-        if chunk.len() > limit - body.len() {
+        let room = limit - body.len();
+        cut = chunk.len() > room;
+        if cut && !may_cut {
             return Err(too_large());
         }
-        append(&mut body, &chunk);
+        append(&mut body, &chunk[..chunk.len().min(room)]);
+        if cut {
+            break;
+        }
     }
-    Ok(Incoming { status: answer.status().as_u16(), headers: std::mem::take(answer.headers_mut()), body })
+    Ok(Incoming { status: answer.status().as_u16(), headers: std::mem::take(answer.headers_mut()), body, cut })
 }
 
 /// No redirect, no retry, no proxy but the given one: nothing goes where it has not been judged.

@@ -70,6 +70,8 @@ pub struct Outgoing {
     pub body: Option<Zeroizing<Vec<u8>>>,
     /// The most bytes that the answer's body may have.
     pub limit: usize,
+    /// Whether a longer body is cut there; else it is refused.
+    pub cut: bool,
     /// How long everything may take, from the name to the last byte of the answer.
     pub timeout: Duration,
 }
@@ -82,6 +84,8 @@ pub struct Incoming {
     pub headers: HeaderMap,
     /// The body, as it was sent.
     pub body: Zeroizing<Vec<u8>>,
+    /// Whether the body was longer than the limit.
+    pub cut: bool,
 }
 
 /// Headers that decide where a message goes or where it ends.

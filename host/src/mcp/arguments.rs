@@ -62,6 +62,26 @@ impl Arguments {
             .collect()
     }
 
+    /// A list of strings that may be absent or null.
+    pub(super) fn optional_list(&mut self, name: &'static str) -> Result<Option<Vec<String>>> {
+        match self.members.get(name) {
+            None => Ok(None),
+            Some(Value::Null) => {
+                self.members.remove(name);
+                Ok(None)
+            }
+            Some(_) => self.list(name).map(Some),
+        }
+    }
+
+    /// A whole number from 0 that may be absent or null.
+    pub(super) fn optional_number(&mut self, name: &'static str) -> Result<Option<u64>> {
+        match self.members.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => value.as_u64().map(Some).ok_or_else(|| self.wrong(name, "a whole number from 0", kind(&value))),
+        }
+    }
+
     /// An object of strings that may be absent.
     pub(super) fn tags(&mut self, name: &'static str) -> Result<BTreeMap<String, String>> {
         const WANTED: &str = "an object whose values are strings";

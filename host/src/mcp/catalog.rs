@@ -8,6 +8,8 @@ use std::sync::{Arc, OnceLock};
 use rmcp::model::{Tool, ToolAnnotations};
 use serde_json::{Map, Value, json};
 
+use crate::broker::spending::request::METHODS;
+
 /// What a tool does to the world, honestly.
 struct Hints {
     read_only: bool,
@@ -58,6 +60,9 @@ fn build() -> Vec<Tool> {
             &json!({
                 "name": name, "purpose": text("What it is for, in a few words; written to the audit trail."),
                 "ttl_seconds": ttl("How long the reference lives, in seconds. Default 3600; longer than the secret's cap is shortened to the cap."),
+                "max_uses": { "type": "integer", "minimum": 1, "description": "How many times it may be used. Default: any number." },
+                "hosts": { "type": "array", "items": { "type": "string" }, "description": "Narrows it to requests to these hosts, such as [\"api.github.com\"]; it can then not be resolved to its value." },
+                "methods": { "type": "array", "items": { "type": "string", "enum": METHODS }, "description": "Narrows it to requests with these methods; it can then not be resolved to its value." },
             }),
             &["name", "purpose"],
             json!({
@@ -65,6 +70,8 @@ fn build() -> Vec<Tool> {
                     "id": { "type": "string" }, "name": { "type": "string" }, "purpose": { "type": "string" },
                     "expiresAt": { "type": "integer", "description": "Milliseconds since 1970." },
                     "expiresIn": { "type": "integer", "description": "Seconds." },
+                    "maxUses": { "type": "integer" },
+                    "hosts": { "type": "array", "items": { "type": "string" } }, "methods": { "type": "array", "items": { "type": "string" } },
                 } },
                 "message": { "type": "string" },
             }),
@@ -72,16 +79,55 @@ fn build() -> Vec<Tool> {
         tool(
             "resolve_secret",
             "Resolve a reference to its value",
-            "Gives the value behind a reference: an access token or a stored value, never a refresh token. The value enters your context: call it only right before the value is spent, and never repeat it.",
+            "Gives the value behind a reference: an access token or a stored value, never a refresh token. The value enters your context: prefer http_request, which spends a secret without showing it; else call this only right before the value is spent, and never repeat it. The operator may have turned it off.",
             &Hints { read_only: false, destructive: false, idempotent: true, open_world: true },
             &json!({ "reference_id": text("The id that get_secret gave.") }),
             &["reference_id"],
-            json!({ "value": { "type": "string" } }),
+            json!({ "value": { "type": "string" }, "warning": { "type": "string" } }),
+        ),
+        tool(
+            "http_request",
+            "Send a request with a secret",
+            "Sends an HTTPS request and adds the credential to it; you see the answer and never the secret. Takes a secret's name with a purpose, or a reference_id. A login can be spent at its provider's API hosts, a stored value where the operator's file says. Redirects are reported and not followed. Secrets that the server repeats are replaced by [secret:NAME]. A long body is cut: read the rest with read_response.",
+            &Hints { read_only: false, destructive: true, idempotent: false, open_world: true },
+            &json!({
+                "url": text("The whole address, https://HOST/PATH?QUERY, percent-encoded, without a fragment. Never put a secret into it."),
+                "method": { "type": "string", "enum": METHODS, "description": "Default GET." },
+                "headers": { "type": "object", "additionalProperties": { "type": "string" }, "description": "Such as accept, content-type, if-match, range, x-github-api-version. Never authorization: the broker adds it." },
+                "body": text("The body, as text."),
+                "body_base64": text("Or the body in base64, where it is no text."),
+                "secret": text("The secret's name; with purpose."),
+                "purpose": text("What it is for, in a few words; written to the audit trail. Needed with secret."),
+                "reference_id": text("Or the id that get_secret gave."),
+            }),
+            &["url"],
+            json!({
+                "status": { "type": "integer" },
+                "headers": { "type": "object", "additionalProperties": { "type": "string" } },
+                "body": { "type": "string" }, "body_base64": { "type": "string" },
+                "offset": { "type": "integer" }, "total": { "type": "integer", "description": "Bytes of the whole body." },
+                "next_offset": { "type": "integer", "description": "There is more: read_response gives it." }, "response_id": { "type": "string" },
+                "incomplete": { "type": "boolean", "description": "The server had more than the 8 MiB that are read." },
+                "message": { "type": "string" },
+            }),
+        ),
+        tool(
+            "read_response",
+            "Read on in an answer",
+            "Gives the next part of an answer of http_request that was too long for one. Kept for ten minutes.",
+            &READS,
+            &json!({ "response_id": text("The id that http_request gave."), "offset": { "type": "integer", "minimum": 0, "description": "The next_offset of the part before." } }),
+            &["response_id", "offset"],
+            json!({
+                "body": { "type": "string" }, "body_base64": { "type": "string" },
+                "offset": { "type": "integer" }, "total": { "type": "integer" }, "next_offset": { "type": "integer" },
+                "response_id": { "type": "string" },
+            }),
         ),
         tool(
             "store_secret",
             "Store a value",
-            "Stores a value under a name, overwriting a stored value of that name and ending references to it. A login is never overwritten. Do not ask a person to paste a secret into the chat for this.",
+            "Stores a value under a name, overwriting a stored value of that name and ending references to it. A login is never overwritten, nor a name that the operator's file lists. Do not ask a person to paste a secret into the chat for this.",
             &REPLACES,
             &json!({
                 "name": name, "value": text("The value: 1 byte to 1 MiB."),

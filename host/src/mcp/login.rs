@@ -92,7 +92,7 @@ async fn wait(broker: &Broker, flow_id: &str, context: &RequestContext<RoleServe
         let (flow, status) = broker.await_login(flow_id, if token.is_some() { left.min(PROGRESS) } else { left }).await?;
         match status {
             Status::Done(done) => return Ok(signed_in(&done)),
-            Status::Failed(error) => return Ok(failure(&error)),
+            Status::Failed(error) => return Ok(failure(&broker.redacted(error))),
             Status::Pending if Instant::now() >= until => return Ok(pending(&flow)),
             Status::Pending => {
                 if let Some(token) = token.clone() {

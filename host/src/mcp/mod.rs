@@ -5,6 +5,7 @@ mod arguments;
 mod catalog;
 mod login;
 mod overview;
+mod request;
 mod secrets;
 mod server;
 mod tokens;

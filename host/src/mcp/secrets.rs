@@ -8,10 +8,15 @@ use super::arguments::Arguments;
 use crate::broker::Broker;
 use crate::broker::revocation::{Revoked, Step};
 use crate::broker::secrets::Overview;
+use crate::broker::spending::limits::Limits;
 use crate::broker::ttl::millis;
 use crate::error::Result;
 use crate::secret::Kind;
 use crate::vault::Stored;
+
+/// Said with every value that is handed out.
+const IN_THE_CONTEXT: &str =
+    "The value is in your context now, and in whatever logs it. http_request spends a secret without showing it.";
 
 pub(super) fn store(broker: &Broker, mut arguments: Arguments) -> Result<CallToolResult> {
     let name = arguments.text("name")?;
@@ -26,30 +31,38 @@ pub(super) async fn get(broker: &Broker, mut arguments: Arguments) -> Result<Cal
     let name = arguments.text("name")?;
     let purpose = arguments.text("purpose")?;
     let ttl_seconds = arguments.any("ttl_seconds");
+    let max_uses = arguments.any("max_uses");
+    let limits = Limits::parse(max_uses.as_ref(), arguments.optional_list("hosts")?, arguments.optional_list("methods")?)?;
     arguments.end()?;
-    let issued = broker.get_secret(&name, &purpose, ttl_seconds.as_ref()).await?;
+    let issued = broker.get_narrowed_secret(&name, &purpose, ttl_seconds.as_ref(), limits).await?;
     let mut message =
         "Secret reference issued successfully. Use the reference ID to retrieve the actual secret value.".to_owned();
     if let Some(why) = issued.clipped {
         message.push_str(&format!(" It lives {} seconds only: {why}.", issued.lifetime));
     }
-    Ok(success(json!({
-        "reference": {
-            "id": issued.id,
-            "name": issued.name.as_str(),
-            "purpose": issued.purpose,
-            "expiresAt": millis(issued.deadline.wall()),
-            "expiresIn": issued.lifetime,
-        },
-        "message": message,
-    })))
+    let mut reference = json!({
+        "id": issued.id,
+        "name": issued.name.as_str(),
+        "purpose": issued.purpose,
+        "expiresAt": millis(issued.deadline.wall()),
+        "expiresIn": issued.lifetime,
+    });
+    if let Some(max_uses) = issued.limits.max_uses {
+        reference["maxUses"] = max_uses.into();
+    }
+    for (member, list) in [("hosts", &issued.limits.hosts), ("methods", &issued.limits.methods)] {
+        if let Some(list) = list {
+            reference[member] = json!(list);
+        }
+    }
+    Ok(success(json!({ "reference": reference, "message": message })))
 }
 
 pub(super) async fn resolve(broker: &Broker, mut arguments: Arguments) -> Result<CallToolResult> {
     let reference_id = arguments.text("reference_id")?;
     arguments.end()?;
     let value = broker.resolve_secret(&reference_id).await?;
-    Ok(success(json!({ "value": value.expose() })))
+    Ok(success(json!({ "value": value.expose(), "warning": IN_THE_CONTEXT })))
 }
 
 pub(super) fn delete(broker: &Broker, mut arguments: Arguments) -> Result<CallToolResult> {

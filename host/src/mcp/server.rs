@@ -12,7 +12,7 @@ use rmcp::{RoleServer, ServerHandler};
 
 use super::answers::failure;
 use super::arguments::Arguments;
-use super::{INSTRUCTIONS, catalog, login, overview, secrets, tokens};
+use super::{INSTRUCTIONS, catalog, login, overview, request, secrets, tokens};
 use crate::broker::Broker;
 use crate::error::{Code, Error, foreign};
 
@@ -89,10 +89,12 @@ impl ServerHandler for Server {
             "mint_token" => tokens::mint(broker, arguments).await,
             "revoke_token" => tokens::revoke(broker, arguments),
             "verify_token" => tokens::verify(broker, arguments),
+            "http_request" => request::send(broker, arguments, &context).await,
+            "read_response" => request::read(broker, arguments),
             "list_providers" => overview::providers(broker, arguments).await,
             "get_broker_stats" => overview::stats(broker, arguments),
             other => Err(Error::new(Code::Internal, format!("The tool {other} has no function."), "Report this.")),
         };
-        Ok(done.unwrap_or_else(|error| failure(&error)).into())
+        Ok(done.unwrap_or_else(|error| failure(&broker.redacted(error))).into())
     }
 }

@@ -36,7 +36,7 @@ const UNDER_WAY: usize = 48;
 const MOMENT: Duration = Duration::from_millis(100);
 /// Bytes of answers that wait to be written before no more is read.
 const BACKLOG: usize = 1 << 20;
-/// How long the last answers may take to be written.
+/// How long nobody may read before the last answers are given up.
 const DRAIN: Duration = Duration::from_millis(300);
 
 /// A transport over a reader and a writer.
@@ -55,6 +55,7 @@ pub(super) struct Ends {
     /// Told when there is no more input, or nobody reads the output.
     pub(super) ended: Arc<Notify>,
     written: oneshot::Receiver<()>,
+    backlog: Arc<Backlog>,
 }
 
 enum Incoming {
@@ -113,10 +114,11 @@ impl Lines {
             let _ = done.send(());
             of_writer.notify_one();
         })?;
+        let left = Arc::clone(&backlog);
         let outgoing = Outgoing { lines, backlog };
         Ok((
             Self { incoming, outgoing, under_way: HashSet::new(), begun: false, ended: Arc::clone(&ended) },
-            Ends { ended, written },
+            Ends { ended, written, backlog: left },
         ))
     }
 
@@ -127,9 +129,15 @@ impl Lines {
 }
 
 impl Ends {
-    /// Waits for the last answers to be written, a moment at most.
-    pub(super) async fn written(self) {
-        let _ = tokio::time::timeout(DRAIN, self.written).await;
+    /// Waits for the last answers to be written, as long as somebody reads them.
+    pub(super) async fn written(mut self) {
+        loop {
+            let before = self.backlog.bytes.load(Ordering::Relaxed);
+            let over = tokio::time::timeout(DRAIN, &mut self.written).await.is_ok();
+            if over || self.backlog.bytes.load(Ordering::Relaxed) == before {
+                return;
+            }
+        }
     }
 }
 
@@ -318,7 +326,7 @@ fn category(error: &serde_json::Error) -> &'static str {
 /// Writes whatever has gathered at once; ends when nobody reads or nothing more can come.
 fn write(mut output: impl Write, mut lines: mpsc::UnboundedReceiver<Vec<u8>>, backlog: &Backlog) {
     while let Some(mut batch) = lines.blocking_recv() {
-        while batch.len() < 256 * 1024 {
+        while batch.len() < 64 * 1024 {
             match lines.try_recv() {
                 Ok(next) => batch.extend_from_slice(&next),
                 Err(_) => break,

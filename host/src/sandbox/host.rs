@@ -236,6 +236,7 @@ impl host::HostRequest for State {
                 headers: ready.headers,
                 body: ready.body,
                 limit: self.limits.answer_bytes * if ready.endpoint.role == Role::Metadata { METADATA_FACTOR } else { 1 },
+                cut: false,
                 timeout: REQUEST_TIMEOUT,
             })
             .await;

@@ -62,7 +62,7 @@ async fn the_typescript_sdk_walks_through() {
 async fn the_rust_sdk_walks_through() {
     let launch = Launch::new();
     let client = ().serve(TokioChildProcess::new(launch.command()).unwrap()).await.unwrap();
-    assert_eq!(client.list_all_tools().await.unwrap().len(), 12);
+    assert_eq!(client.list_all_tools().await.unwrap().len(), 15);
     let call = async |tool: &'static str, arguments: serde_json::Value| {
         let arguments = arguments.as_object().cloned().unwrap();
         let result = client.call_tool(CallToolRequestParams::new(tool).with_arguments(arguments)).await.unwrap();

@@ -50,5 +50,6 @@ mod refresh;
 mod renewal;
 mod revocation;
 mod sandbox;
+mod spending;
 mod vault;
 mod wrap;

@@ -122,7 +122,7 @@ async fn the_modern_revision_asks_for_its_metadata_and_marks_its_results() {
     let call = |meta: &Value| json!({ "_meta": meta, "name": "get_broker_stats", "arguments": {} });
 
     let listed = broker.request("tools/list", json!({ "_meta": modern })).await["result"].clone();
-    assert_eq!((&listed["resultType"], listed["tools"].as_array().unwrap().len()), (&json!("complete"), 13));
+    assert_eq!((&listed["resultType"], listed["tools"].as_array().unwrap().len()), (&json!("complete"), 15));
     assert!(listed["ttlMs"].is_u64() && listed["cacheScope"].is_string(), "{listed}");
     let done = broker.request("tools/call", call(&modern)).await["result"].clone();
     assert_eq!((&done["resultType"], &done["structuredContent"]["success"]), (&json!("complete"), &json!(true)));

@@ -15,6 +15,7 @@
 //! | [`terminal`] | a person who types passphrases |
 //! | [`server`] | one answer on loopback, counted |
 //! | [`git_server`] | real `git http-backend` over TLS, behind a token |
+//! | [`raw`] | a plain server that answers with bytes as they are told |
 //! | [`canary`] | finds a secret in bytes, however it is written |
 //! | [`vaulted`] | a vault that several processes share |
 //! | [`http`], [`process`], [`place`] | the ground |
@@ -33,6 +34,7 @@ pub mod inside;
 pub mod lookalike;
 pub mod place;
 pub mod process;
+pub mod raw;
 pub mod server;
 pub mod terminal;
 pub mod vaulted;

@@ -126,8 +126,15 @@ impl<'a> Play<'a> {
         // the person's browser, not the broker: it may go to the callback and nowhere else
         let allow_loopback = vec![([127, 0, 0, 1], port).into(), (std::net::Ipv6Addr::LOCALHOST, port).into()];
         let browser = Egress::new(&config::Egress { allow_loopback, ..config::Egress::default() })?;
-        let outgoing =
-            Outgoing { method: Method::GET, url, headers: HeaderMap::new(), body: None, limit: 64 * 1024, timeout: PATIENCE };
+        let outgoing = Outgoing {
+            method: Method::GET,
+            url,
+            headers: HeaderMap::new(),
+            body: None,
+            limit: 64 * 1024,
+            cut: false,
+            timeout: PATIENCE,
+        };
         Ok(browser.send(outgoing).await.map_err(Error::from)?.status)
     }
 

@@ -80,7 +80,6 @@ impl Broker {
     ///
     /// # Errors
     /// As [`Broker::usable`].
-    #[expect(dead_code, reason = "the doors through which tokens are spent are being built beside this")]
     pub(super) async fn renew_after_rejection(
         &self,
         name: &SecretName,

@@ -22,6 +22,7 @@ fn get(url: &str) -> Outgoing {
         headers: HeaderMap::new(),
         body: None,
         limit: 1024,
+        cut: false,
         timeout: Duration::from_secs(20),
     }
 }
@@ -311,6 +312,6 @@ fn debug_output_of_messages_shows_no_query_header_or_body() {
     let mut request = get(&format!("https://idp.invalid/{CANARY}?code={CANARY}"));
     request.headers.insert("x", CANARY.parse().unwrap());
     request.body = Some(Zeroizing::new(CANARY.into()));
-    let answer = Incoming { status: 200, headers: request.headers.clone(), body: Zeroizing::new(CANARY.into()) };
+    let answer = Incoming { status: 200, headers: request.headers.clone(), body: Zeroizing::new(CANARY.into()), cut: false };
     assert_eq!(format!("{request:?} {answer:?}"), "Outgoing(GET idp.invalid) Incoming(200, 11 bytes)");
 }

@@ -21,6 +21,7 @@ async fn help_says_what_each_command_does() {
         &["audit", "verify", "--help"],
         &["doctor", "--help"],
         &["completions", "--help"],
+        &["request", "--help"],
     ];
     for page in pages {
         let done = run(&launch, page, b"").await;

@@ -10,7 +10,6 @@ use super::Broker;
 use super::grant::{Freshness, freshness, renewable};
 use super::references::{Reference, ended};
 use super::spending::limits::Limits;
-use super::spending::policy::Door;
 use super::ttl::{self, Deadline};
 use crate::audit::{Event, Outcome};
 use crate::descriptor::Ttl;
@@ -223,7 +222,7 @@ impl Broker {
     }
 
     async fn value_of(&self, reference_id: &str, held: Held, reference: &Reference) -> Result<(Secret, u64)> {
-        self.policies.allows(Door::Resolve, &held.name, false)?;
+        self.policies.may_be_resolved(&held.name)?;
         reference.limits.allow_value()?;
         let value = match held.record.stored {
             Stored::Static(value) => value,

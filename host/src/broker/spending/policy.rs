@@ -14,19 +14,6 @@ pub struct Policies {
     secrets: BTreeMap<SecretName, SecretRule>,
 }
 
-/// A way on which a secret leaves the broker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door {
-    /// A request that the broker sends: the agent sees the answer, without the secret.
-    Request,
-    /// A tool argument of a wrapped MCP server, where the operator's file has a line for that place.
-    Wrap,
-    /// The value itself, to the agent.
-    Resolve,
-    /// A child process, git or a command that prints a token: whoever starts them may read the value.
-    Process,
-}
-
 impl Policies {
     /// From the operator's file.
     #[must_use]
@@ -46,26 +33,19 @@ impl Policies {
         self.rule(name).and_then(|rule| rule.reveal).unwrap_or(self.policy.reveal) == Permission::Deny
     }
 
-    /// Whether the secret may take that door. `listed`: the operator's file has a line of its own for it.
+    /// Whether the value itself may be given to an agent.
     ///
     /// # Errors
-    /// `not_allowed`, with the ways there are.
-    pub fn allows(&self, door: Door, name: &SecretName, listed: bool) -> Result<()> {
-        match door {
-            Door::Request | Door::Wrap => Ok(()),
-            Door::Resolve | Door::Process if !self.hides(name) => Ok(()),
-            Door::Process if listed => Ok(()),
-            Door::Process => Err(Error::new(
-                Code::NotAllowed,
-                format!("The operator's file hides \"{name}\" (reveal = \"deny\"), and has no line that opens this door for it."),
-                "Use http_request, or ask the operator for a line under [exec], [git] or [token_command] in broker.toml; docs/spending.md has them.",
-            )),
-            Door::Resolve => Err(Error::new(
-                Code::NotAllowed,
-                format!("The operator does not allow the value of \"{name}\" to be shown (reveal = \"deny\")."),
-                "Call http_request with this secret or reference instead: the broker sends the request and adds the credential. For a program, the operator can run it with `mcp-credentials-broker exec`; for an MCP server, with `wrap`; for git, with `git-credential`.",
-            )),
+    /// `not_allowed`, with the ways to spend it unseen.
+    pub fn may_be_resolved(&self, name: &SecretName) -> Result<()> {
+        if !self.hides(name) {
+            return Ok(());
         }
+        Err(Error::new(
+            Code::NotAllowed,
+            format!("The operator does not allow the value of \"{name}\" to be shown (reveal = \"deny\")."),
+            "Call http_request with this secret or reference instead: the broker sends the request and adds the credential. For a program, the operator can run it with `mcp-credentials-broker exec`; for an MCP server, with `wrap`; for git, with `git-credential`.",
+        ))
     }
 
     /// Whether a value may be stored under that name. What the file lists is the operator's, and so is everything where
@@ -114,18 +94,13 @@ mod tests {
     }
 
     #[test]
-    fn a_hidden_secret_takes_the_safe_doors_and_others_only_where_they_are_listed() {
+    fn a_hidden_secret_is_not_shown_and_the_refusal_names_the_ways_to_spend_it() {
         let shown = SecretRule { reveal: Some(Permission::Allow), ..SecretRule::default() };
         let deny = policies(Permission::Deny, Permission::Allow, &[("shown", shown)]);
-        let open = |door, secret: &str, listed| deny.allows(door, &name(secret), listed).is_ok();
-        assert!(open(Door::Request, "x", false) && open(Door::Wrap, "x", false));
-        assert!(!open(Door::Resolve, "x", false) && !open(Door::Resolve, "x", true));
-        assert!(!open(Door::Process, "x", false) && open(Door::Process, "x", true));
-        assert!(open(Door::Resolve, "shown", false) && open(Door::Process, "shown", false));
-        let hint = deny.allows(Door::Resolve, &name("x"), false).unwrap_err().to_string();
+        assert!(deny.may_be_resolved(&name("shown")).is_ok());
+        let hint = deny.may_be_resolved(&name("x")).unwrap_err().to_string();
         assert!(["http_request", "exec", "wrap", "git-credential"].iter().all(|way| hint.contains(way)), "{hint}");
-        let allow = policies(Permission::Allow, Permission::Allow, &[]);
-        assert!(allow.allows(Door::Resolve, &name("x"), false).is_ok());
+        assert!(policies(Permission::Allow, Permission::Allow, &[]).may_be_resolved(&name("x")).is_ok());
     }
 
     #[test]

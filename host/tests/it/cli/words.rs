@@ -8,7 +8,7 @@ use crate::support::command::run;
 async fn help_says_what_each_command_does() {
     let launch = Launch::new();
     let mut told = String::new();
-    let pages: [&[&str]; 12] = [
+    let pages: [&[&str]; 17] = [
         &["--help"],
         &["login", "--help"],
         &["logout", "--help"],
@@ -22,6 +22,10 @@ async fn help_says_what_each_command_does() {
         &["doctor", "--help"],
         &["completions", "--help"],
         &["request", "--help"],
+        &["exec", "--help"],
+        &["wrap", "--help"],
+        &["git-credential", "--help"],
+        &["token-command", "--help"],
     ];
     for page in pages {
         let done = run(&launch, page, b"").await;

@@ -147,29 +147,10 @@ async fn a_value_is_fetched_anew_for_every_call() {
     wrapped.broker.assert_unseen(&[TOKEN, "another-canary-55"]);
 }
 
-/// Stores a value through a broker of its own.
+/// A person stores a value.
 async fn store(mut command: tokio::process::Command, name: &str, value: &str) {
-    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
-    let mut child = command
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    let client = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "lab", "version": "1" } });
-    let call = json!({ "name": "store_secret", "arguments": { "name": name, "value": value } });
-    let mut stdin = child.stdin.take().unwrap();
-    for message in [
-        json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": client }),
-        json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
-        json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": call }),
-    ] {
-        stdin.write_all(format!("{message}\n").as_bytes()).await.unwrap();
-    }
-    let mut lines = tokio::io::BufReader::new(child.stdout.take().unwrap()).lines();
-    lines.next_line().await.unwrap();
-    let answer: Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
-    assert_ne!(answer["result"]["isError"], true, "{answer}");
-    drop(stdin);
-    child.wait().await.unwrap();
+    use tokio::io::AsyncWriteExt as _;
+    let mut child = command.args(["secrets", "set", name]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(value.as_bytes()).await.unwrap();
+    assert!(child.wait().await.unwrap().success());
 }

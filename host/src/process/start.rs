@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::environment::{runs_other_code, that_run_other_code};
 use super::private_file::PrivateFile;
@@ -117,7 +117,7 @@ impl Plan {
         let typed = program.typed;
         let mut command = std::process::Command::new(if pinned.is_some() { &program.canonical } else { &program.path });
         #[cfg(unix)]
-        std::os::unix::process::CommandExt::arg0(&mut command, pinned.as_deref().map_or(&*typed, Path::as_os_str));
+        std::os::unix::process::CommandExt::arg0(&mut command, pinned.as_deref().map_or(&*typed, std::path::Path::as_os_str));
         command.args(&arguments);
         for name in &without {
             command.env_remove(name);

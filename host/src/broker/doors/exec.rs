@@ -97,9 +97,9 @@ impl Wanted<'_> {
     }
 }
 
-impl Started<'_> {
+impl<'a> Started<'a> {
     /// The path to write into the operator's file: the file itself, unless that is called otherwise.
-    fn to_list(&self) -> &Path {
+    fn to_list(self) -> &'a Path {
         if self.file.file_name() == self.path.file_name() { self.file } else { self.path }
     }
 }

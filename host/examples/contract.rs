@@ -13,7 +13,7 @@ use credentials_broker::config;
 use credentials_broker::descriptor::settings::Settings;
 use credentials_broker::egress::Egress;
 use credentials_broker::providers::embedded;
-use credentials_broker::sandbox::{Context, Sandbox};
+use credentials_broker::sandbox::{Context, Sandbox, Workshop};
 use credentials_broker::secret::Secret;
 use credentials_broker_provider::Provider as _;
 use credentials_broker_provider::testing::Broker;
@@ -34,7 +34,7 @@ fn main() {
 
 async fn component() -> f64 {
     let embedded = embedded::all().iter().find(|component| component.descriptor.name == "google").unwrap();
-    let prepared = Sandbox::new(None).unwrap().prepare(embedded.component).await.unwrap();
+    let prepared = Sandbox::new(&Workshop::here()).unwrap().prepare(embedded.component).await.unwrap();
     let descriptor = Arc::clone(&embedded.descriptor);
     let mut settings = Settings::default();
     for (name, value) in [("client_id", "me"), ("prompt", "consent")] {

@@ -39,7 +39,7 @@ async fn show(headless: bool) -> Result<()> {
     let rehearsal = Rehearsal::start().await?;
     let config = configuration(&rehearsal, headless);
     let egress = Egress::new(&config.egress)?;
-    let providers = Providers::new(&config, &[], super::serve::compile_cache())?;
+    let providers = Providers::new(&config, &[], super::serve::workshop().clone())?;
     let broker = Broker::new(&config, Arc::new(Memory::default()), providers, Audit::to(std::io::sink()), None)?;
     let (mut agent, served) = Agent::start(broker)?;
 

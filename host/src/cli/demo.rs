@@ -237,7 +237,8 @@ async fn request(
     headers: HeaderMap,
     body: Option<Zeroizing<Vec<u8>>>,
 ) -> Result<Incoming> {
-    let outgoing = Outgoing { method, url, headers, body, limit: 64 * 1024, cut: false, timeout: Duration::from_secs(10) };
+    let outgoing =
+        Outgoing { method, url, headers, body, limit: 64 * 1024, cut: false, timeout: Duration::from_secs(10), keep: false };
     egress.send(outgoing).await.map_err(Error::from)
 }
 

@@ -27,7 +27,7 @@ impl Session {
         // A person sees what comes of it; the trail beside the vault keeps it.
         let audit = Audit::to(std::io::sink());
         let (broker, vault) = build(options, audit)?;
-        broker.audit().name_client(&format!("mcp-credentials-broker {command}"), env!("CARGO_PKG_VERSION"));
+        broker.audit().name_command(command);
         if vault.file().is_none() {
             return Err(no_vault());
         }

@@ -93,7 +93,7 @@ fn build() -> Vec<Tool> {
             &json!({
                 "url": text("The whole address, https://HOST/PATH?QUERY, percent-encoded, without a fragment. Never put a secret into it."),
                 "method": { "type": "string", "enum": METHODS, "description": "Default GET." },
-                "headers": { "type": "object", "additionalProperties": { "type": "string" }, "description": "Such as accept, content-type, if-match, range, x-github-api-version. Never authorization: the broker adds it." },
+                "headers": { "type": "object", "additionalProperties": { "type": "string" }, "description": "Such as accept, content-type, if-match, x-github-api-version. Never authorization: the broker adds it." },
                 "body": text("The body, as text."),
                 "body_base64": text("Or the body in base64, where it is no text."),
                 "secret": text("The secret's name; with purpose."),

@@ -7,23 +7,23 @@
 
 pub mod exec;
 pub mod git;
+mod settings;
 pub mod wrap;
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use super::Broker;
 use crate::audit::{Event, Outcome};
 use crate::config::doors::Place;
-use crate::config::{Config, Elsewhere, Source};
-use crate::descriptor::sounds_secret;
+use crate::config::{Config, Source};
 use crate::error::{Code, Error, Result};
-use crate::providers::embedded;
 use crate::secret::{Secret, SecretName};
 use crate::vault::{Record, Stored};
 
-use exec::{Rules, Started, may_be_handed};
+use exec::{Rules, Started, Wanted, may_be_handed};
 use git::{Credential, Site};
 
 /// A value that is fresh now.
@@ -102,7 +102,8 @@ impl Broker {
         Ok(self.vault.list()?.into_iter().map(|(name, _)| name.to_string()).collect())
     }
 
-    /// Every value that must not be shown: stored values, access and refresh tokens.
+    /// Every value that must not be shown: stored values, access and refresh tokens, secret settings of providers as far as
+    /// no command has to be run for them, `JWT_SECRET`, and what this process spent lately. May read files.
     ///
     /// # Errors
     /// What is wrong with the vault.
@@ -114,7 +115,13 @@ impl Broker {
                 tokens.map(|token| (name.clone(), token)).collect()
             }
         };
-        Ok(self.vault.list()?.into_iter().flat_map(values).collect())
+        for (name, source) in self.doors.unread_settings() {
+            // One that is not there cannot be shown.
+            if let Ok(value) = crate::config::source::read(&source) {
+                self.known.add_setting(&name, &value);
+            }
+        }
+        Ok(self.vault.list()?.into_iter().flat_map(values).chain(self.known.beside_the_vault()).collect())
     }
 
     /// The variables of the environment that hold secret settings of providers, as far as they are known without looking
@@ -124,26 +131,29 @@ impl Broker {
         self.doors.secret_variables.clone()
     }
 
-    /// Whether a program may be started with these secrets in its environment, files or both.
+    /// Whether a program may be started with these secrets in its environment or private files, and with those that are
+    /// `kept` in a file for it. Where the operator has to say so: by which path, for [`crate::process::Plan::pinned`].
     ///
     /// # Errors
     /// `not_allowed`, with the line that would allow it.
-    pub fn may_be_handed(&self, started: &Started<'_>, secrets: &[SecretName]) -> Result<()> {
-        let denied: Vec<_> = secrets.iter().filter(|name| self.is_hidden(name)).collect();
-        may_be_handed(&self.exec_rules(), started, &denied)
+    pub fn may_be_handed(
+        &self,
+        started: &Started<'_>,
+        secrets: &[SecretName],
+        kept: &[(PathBuf, SecretName)],
+    ) -> Result<Option<PathBuf>> {
+        let secrets = secrets.iter().map(|secret| Wanted { secret, kept: None });
+        let kept = kept.iter().map(|(path, secret)| Wanted { secret, kept: Some(path) });
+        let hidden: Vec<_> = secrets.chain(kept).filter(|wanted| self.is_hidden(wanted.secret)).collect();
+        may_be_handed(&self.exec_rules(), started, &hidden)
     }
 
-    /// Whether anything of these may only go where the operator says: then the very file that was judged is started.
-    #[must_use]
-    pub fn is_any_hidden<'a>(&self, secrets: impl IntoIterator<Item = &'a SecretName>) -> bool {
-        secrets.into_iter().any(|name| self.is_hidden(name))
-    }
-
-    /// The places where a wrapped server may get secrets.
+    /// The places where a wrapped server may get secrets; where one is for a secret that goes nowhere without the
+    /// operator's word, with the path of the program for [`crate::process::Plan::pinned`].
     ///
     /// # Errors
     /// `not_allowed` where the table of that name is for another program, or must name one.
-    pub fn places(&self, name: &str, started: &Started<'_>) -> Result<Vec<Place>> {
+    pub fn places(&self, name: &str, started: &Started<'_>) -> Result<(Vec<Place>, Option<PathBuf>)> {
         exec::places(&self.exec_rules(), name, started, |secret| self.is_hidden(secret))
     }
 
@@ -238,30 +248,25 @@ pub(super) struct Kept {
     pub(super) doors: crate::config::Doors,
     /// `[egress] allow_loopback`.
     pub(super) loopback: Vec<std::net::SocketAddr>,
-    /// Variables that the file names as the source of a setting.
-    pub(super) secret_variables: BTreeSet<String>,
+    /// Variables with secret settings of providers.
+    secret_variables: BTreeSet<String>,
+    /// Where secret settings are that nobody has asked for yet.
+    unread: Mutex<Vec<(String, Source)>>,
 }
 
 impl Kept {
     pub(super) fn new(config: &Config) -> Self {
+        let secret_variables = settings::variables(config);
         Self {
             doors: config.doors.clone(),
             loopback: config.egress.allow_loopback.clone(),
-            secret_variables: secret_variables(config),
+            unread: Mutex::new(settings::sources(config, &secret_variables)),
+            secret_variables,
         }
     }
-}
 
-/// Those of the embedded providers, those that the file names, and those of a drop-in that the file has a table for.
-fn secret_variables(config: &Config) -> BTreeSet<String> {
-    let declared = embedded::all().iter().flat_map(|component| &component.descriptor.settings);
-    let declared = declared.filter(|setting| setting.kind.is_secret()).flat_map(|setting| setting.env.iter().cloned());
-    let named = config.providers.values().flat_map(|provider| provider.settings.values()).filter_map(|source| match source {
-        Source::Elsewhere(Elsewhere::Env(name)) if sounds_secret(name) => Some(name.clone()),
-        _ => None,
-    });
-    let begins: Vec<_> = config.providers.keys().map(|name| format!("{}_", name.to_uppercase().replace('-', "_"))).collect();
-    let set = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    let of_drop_ins = set.filter(|name| sounds_secret(name) && begins.iter().any(|begin| name.starts_with(begin)));
-    declared.chain(named).chain(of_drop_ins).collect()
+    /// Each is told once.
+    fn unread_settings(&self) -> Vec<(String, Source)> {
+        std::mem::take(&mut *self.unread.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }

@@ -192,7 +192,7 @@ impl Broker {
             limits: Arc::clone(&limits),
             uses: 0,
         };
-        let id = self.references().issue(reference)?.to_string();
+        let id = self.references().issue(&reference)?.to_string();
         Ok(Issued { id, name, purpose: purpose.to_owned(), deadline, lifetime, clipped, limits })
     }
 

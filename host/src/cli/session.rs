@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 use super::Options;
-use super::serve::{build, runtime};
+use super::serve::{self, build, runtime};
+use super::terminal::telling;
 use crate::audit::Audit;
 use crate::broker::Broker;
 use crate::error::{Code, Error, Result};
@@ -44,7 +45,7 @@ impl Session {
     /// Does what the command says, and writes the trail out whatever came of it.
     pub(super) fn run<T>(self, act: impl AsyncFnOnce(&Arc<Broker>) -> Result<T>) -> Result<T> {
         let done = self.runtime.block_on(async {
-            let done = act(&self.broker).await;
+            let done = telling(serve::workshop().compiling(), act(&self.broker)).await;
             self.broker.close().await;
             done
         });

@@ -5,6 +5,7 @@ mod arguments;
 mod catalog;
 mod login;
 mod overview;
+mod progress;
 mod request;
 mod secrets;
 mod server;

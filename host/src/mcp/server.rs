@@ -12,6 +12,7 @@ use rmcp::{RoleServer, ServerHandler};
 
 use super::answers::failure;
 use super::arguments::Arguments;
+use super::progress::Progress;
 use super::{INSTRUCTIONS, catalog, login, overview, request, secrets, tokens};
 use crate::broker::Broker;
 use crate::error::{Code, Error, foreign};
@@ -77,24 +78,28 @@ impl ServerHandler for Server {
             return Ok(failure(&error).into());
         }
         let arguments = Arguments::new(name, request.arguments.unwrap_or_default());
-        let done = match name {
-            "start_oauth_flow" => login::start(broker, arguments, &context).await,
-            "await_oauth_flow" => login::await_flow(broker, arguments, &context).await,
-            "get_secret" => secrets::get(broker, arguments).await,
-            "resolve_secret" => secrets::resolve(broker, arguments).await,
-            "store_secret" => secrets::store(broker, arguments),
-            "list_secrets" => secrets::list(broker, arguments),
-            "delete_secret" => secrets::delete(broker, arguments),
-            "revoke_secret" => secrets::revoke(broker, arguments).await,
-            "mint_token" => tokens::mint(broker, arguments).await,
-            "revoke_token" => tokens::revoke(broker, arguments),
-            "verify_token" => tokens::verify(broker, arguments),
-            "http_request" => request::send(broker, arguments, &context).await,
-            "read_response" => request::read(broker, arguments),
-            "list_providers" => overview::providers(broker, arguments).await,
-            "get_broker_stats" => overview::stats(broker, arguments),
-            other => Err(Error::new(Code::Internal, format!("The tool {other} has no function."), "Report this.")),
+        let progress = Progress::of(&context);
+        let call = async {
+            match name {
+                "start_oauth_flow" => login::start(broker, arguments, &context, &progress).await,
+                "await_oauth_flow" => login::await_flow(broker, arguments, &context, &progress).await,
+                "get_secret" => secrets::get(broker, arguments).await,
+                "resolve_secret" => secrets::resolve(broker, arguments).await,
+                "store_secret" => secrets::store(broker, arguments),
+                "list_secrets" => secrets::list(broker, arguments),
+                "delete_secret" => secrets::delete(broker, arguments),
+                "revoke_secret" => secrets::revoke(broker, arguments).await,
+                "mint_token" => tokens::mint(broker, arguments).await,
+                "revoke_token" => tokens::revoke(broker, arguments),
+                "verify_token" => tokens::verify(broker, arguments),
+                "http_request" => request::send(broker, arguments, &context).await,
+                "read_response" => request::read(broker, arguments),
+                "list_providers" => overview::providers(broker, arguments).await,
+                "get_broker_stats" => overview::stats(broker, arguments),
+                other => Err(Error::new(Code::Internal, format!("The tool {other} has no function."), "Report this.")),
+            }
         };
+        let done = if progress.is_wanted() { progress.during(broker.compiling(), Box::pin(call)).await } else { call.await };
         Ok(done.unwrap_or_else(|error| failure(&broker.redacted(error))).into())
     }
 }

@@ -6,12 +6,18 @@
 
 #![expect(clippy::print_stdout, reason = "a command for developers: its output is what it is for")]
 
+mod clients;
+mod compiling;
 mod contestants;
 mod driver;
+mod example;
 mod figures;
 mod pairs;
 mod plugins;
+mod redaction;
+mod references;
 mod report;
+mod spend;
 mod vault;
 mod wrap;
 
@@ -46,12 +52,29 @@ pub(crate) fn run() -> Result<()> {
     let plugins = plugins::measure(&contestants[0])?;
     let vault = vault::measure(&contestants[0])?;
     println!("wrap");
-    let pairs = wrap::measure(&contestants[0])?;
+    let mut pairs = wrap::measure(&contestants[0])?;
+    println!("inside");
+    pairs.extend(spend::measure(&contestants[0])?);
+    let redaction = redaction::measure(&contestants[0])?;
+    let references = references::measure(&contestants[0])?;
+    let compiling = compiling::measure(&contestants[0])?;
+    let clients = clients::measure(&contestants[0])?;
     let told: Vec<_> = pairs.iter().map(pairs::Pair::json).collect();
     report::write(
         &figures,
-        &[plugins.section(), vault.section(), pairs::section(&pairs)],
-        &serde_json::json!({ "plugins": plugins.json(), "vault": vault.json(), "pairs": told }),
+        &[
+            plugins.section(),
+            compiling.section(),
+            vault.section(),
+            clients.section(),
+            references.section(),
+            redaction.section(),
+            pairs::section(&pairs),
+        ],
+        &serde_json::json!({
+            "plugins": plugins.json(), "vault": vault.json(), "pairs": told, "compiling": compiling.json(), "clients": clients.json(),
+            "references": references.json(), "redaction": redaction.json(),
+        }),
     )
 }
 

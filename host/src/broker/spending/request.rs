@@ -187,6 +187,7 @@ impl Broker {
             trail.uses = Some(self.references().use_up(id)?);
         }
 
+        let safe = matches!(method, Method::GET | Method::HEAD);
         let outgoing = |headers, body| Outgoing {
             method: method.clone(),
             url: target.url().clone(),
@@ -195,9 +196,9 @@ impl Broker {
             limit: MAX_ANSWER,
             cut: true,
             timeout: TIMEOUT,
+            keep: safe,
         };
         self.known.add_spent(&ready.name, &ready.value);
-        let safe = matches!(method, Method::GET | Method::HEAD);
         let body_again = if safe { request.body.clone() } else { None };
         let incoming = self.egress.send(outgoing(full, request.body)).await?;
         if incoming.status != 401 {

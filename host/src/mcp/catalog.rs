@@ -234,7 +234,7 @@ fn build() -> Vec<Tool> {
             json!({
                 "providers": { "type": "array", "items": { "type": "object", "properties": {
                     "name": { "type": "string" }, "title": { "type": "string" }, "aliases": { "type": "array", "items": { "type": "string" } },
-                    "origin": { "type": "string" }, "login": { "type": "boolean" }, "device": { "type": "boolean" }, "refresh": { "type": "boolean" }, "configured": { "type": "boolean" },
+                    "origin": { "type": "string" }, "login": { "type": "boolean" }, "device": { "type": "boolean" }, "refresh": { "type": "boolean" }, "revoke": { "type": "boolean", "description": "Whether a login can be ended at the provider." }, "configured": { "type": "boolean" },
                     "missing": { "type": "array", "items": { "type": "string" } }, "callbackUrl": { "type": "string" }, "documentation": { "type": "string" },
                     "allowedScopes": { "type": "array", "items": { "type": "string" } },
                     "ttl": { "type": "object", "properties": { "default": { "type": "integer" }, "maximum": { "type": "integer" } } },

@@ -112,7 +112,7 @@ impl Providers {
             }));
         }
         let folders: Vec<PathBuf> = config.plugins.iter().chain(folders).cloned().collect();
-        check_provider_names(config, folders.is_empty())?;
+        check_provider_names(config)?;
         Ok(Self {
             sandbox: OnceCell::new(),
             workshop,
@@ -227,14 +227,14 @@ fn is_called(descriptor: &Descriptor, name: &str) -> bool {
     descriptor.name == name || descriptor.aliases.iter().any(|alias| alias == name)
 }
 
-/// A misspelt `[providers.NAME]` is an error, unless a folder may hold a component of that name.
-fn check_provider_names(config: &Config, closed: bool) -> Result<()> {
+/// A `[providers.NAME]` that is nearly an embedded name is an error: a misspelt scope limit would be no limit. Any other
+/// name may be that of a component that is approved or dropped in later; until then it is listed as unusable.
+fn check_provider_names(config: &Config) -> Result<()> {
     for (name, operator) in &config.providers {
         let known = operator.component.is_some() || embedded::all().iter().any(|known| is_called(&known.descriptor, name));
         let names = embedded::all().iter().map(|component| component.descriptor.name.as_str());
         let near = names.max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name))).unwrap_or("oauth2");
-        // a misspelt scope limit is no limit, so what is nearly an embedded name is an error even then
-        if known || (!closed && strsim::jaro(near, name) < 0.9) {
+        if known || strsim::jaro(near, name) < 0.9 {
             continue;
         }
         return Err(Error::new(

@@ -147,11 +147,14 @@ fn not_placed(rules: &Rules<'_>, spot: &Spot<'_>, prefix: &str, secret: &SecretN
         spot.has_a_line() && [spot.tool, &argument, prefix].iter().all(|text| !text.chars().any(crate::error::is_deceptive));
     let learn = sound.then(|| {
         let before = if prefix.is_empty() { String::new() } else { format!(", prefix = \"{}\"", encode(prefix)) };
-        let (tool, argument) = (encode(spot.tool), encode(&argument));
-        format!(
-            "[wrap.\"{}\"]\nallow = [{{ tool = \"{tool}\", argument = \"{argument}\", secret = \"{secret}\"{before} }}]",
-            encode(rules.name)
-        )
+        let (tool, argument, name) = (encode(spot.tool), encode(&argument), encode(rules.name));
+        let place = format!("{{ tool = \"{tool}\", argument = \"{argument}\", secret = \"{secret}\"{before} }}");
+        // A table that is there twice is no TOML.
+        if rules.places.is_empty() {
+            format!("[wrap.\"{name}\"]\nallow = [{place}]")
+        } else {
+            format!("# one more in the list `allow` of [wrap.\"{name}\"]:\n{place},")
+        }
     });
     Refusal { error, learn }
 }

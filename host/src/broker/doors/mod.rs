@@ -157,6 +157,12 @@ impl Broker {
         exec::places(&self.exec_rules(), name, started, |secret| self.is_hidden(secret))
     }
 
+    /// The names under `[wrap]`.
+    #[must_use]
+    pub fn wrap_tables(&self) -> Vec<&str> {
+        self.doors.doors.wrap.keys().map(String::as_str).collect()
+    }
+
     /// What git signs in with there; `None` where that is not the broker's business.
     ///
     /// # Errors

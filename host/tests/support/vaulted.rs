@@ -15,7 +15,7 @@ impl Launch {
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         for (name, value) in secrets {
             // by the person: what the operator's file lists is not an agent's to store
-            run(&this, &["secrets", "set", name], value.as_bytes()).await.ok();
+            run(&this, &["secrets", "set", name, "--exact"], value.as_bytes()).await.ok();
         }
         this
     }

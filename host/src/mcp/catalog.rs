@@ -174,7 +174,7 @@ fn build() -> Vec<Tool> {
             json!({ "stats": { "type": "object", "properties": {
                 "activeTokens": { "type": "integer" }, "activeReferences": { "type": "integer" },
                 "storedSecrets": { "type": "integer" }, "pendingFlows": { "type": "integer" },
-                "pendingRevocations": { "type": "integer", "description": "Logins that are gone here and still have to be revoked at their providers." },
+                "pendingRevocations": { "type": "integer", "description": "Logins that are gone here and still have to be revoked at their providers; left out where there are none." },
             } } }),
         ),
         tool(

@@ -48,12 +48,15 @@ fn shown(overview: &ProviderOverview) -> Value {
 pub(super) fn stats(broker: &Broker, arguments: Arguments) -> Result<CallToolResult> {
     arguments.end()?;
     let stats = broker.stats()?;
-    let shown = json!({
+    let mut shown = json!({
         "activeTokens": stats.active_tokens,
         "activeReferences": stats.active_references,
         "storedSecrets": stats.stored_secrets,
         "pendingFlows": stats.pending_flows,
-        "pendingRevocations": stats.pending_revocations,
     });
+    // The predecessor's four members are always there; this one only where there is something to say.
+    if stats.pending_revocations > 0 {
+        shown["pendingRevocations"] = stats.pending_revocations.into();
+    }
     Ok(success(json!({ "stats": shown })))
 }

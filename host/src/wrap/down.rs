@@ -291,9 +291,8 @@ mod tests {
     #[test]
     fn a_refusal_can_say_which_line_would_allow_it() {
         let learn = judged(&call("write", r#"{"a b":{"c/d~":"X secret:gh"}}"#)).unwrap_err().learn.unwrap();
-        let expected =
-            "[wrap.\"server\"]\nallow = [{ tool = \"write\", argument = \"/a b/c~1d~0\", secret = \"gh\", prefix = \"X \" }]";
-        assert_eq!(learn, expected);
+        let place = "{ tool = \"write\", argument = \"/a b/c~1d~0\", secret = \"gh\", prefix = \"X \" }";
+        assert_eq!(learn, format!("# one more in the list `allow` of [wrap.\"server\"]:\n{place},"));
         assert!(judged(&call("write", r#"{"a":"secret:gh and more"}"#)).unwrap_err().learn.is_none());
         // a line would allow more than this
         assert!(judged(&call("*", r#"{"a":"secret:gh"}"#)).unwrap_err().learn.is_none());

@@ -22,7 +22,7 @@
 //! | [`audit`] | who asked for what: on standard error, and beside a vault in a file that shows changes |
 //! | [`telemetry`] | what else is written down, on standard error |
 //! | [`descriptor`] | what a component says of itself: the table that the operator reads |
-//! | [`config`], [`secret`], [`error`] | the ground |
+//! | [`config`], [`secret`], [`error`], [`pipe`] | the ground |
 
 pub mod audit;
 pub mod author;
@@ -35,6 +35,7 @@ pub mod descriptor;
 pub mod egress;
 pub mod error;
 pub mod mcp;
+pub mod pipe;
 pub mod process;
 pub mod providers;
 pub mod redaction;

@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rmcp::RoleServer;
-use rmcp::model::{CallToolResult, ProgressNotificationParam};
+use rmcp::model::ProgressNotificationParam;
 use rmcp::service::RequestContext;
 use serde_json::json;
 
-use super::answers::{account, failure, success, unfinished};
+use super::answers::{Answer, account, failure, success, unfinished};
 use super::arguments::Arguments;
 use crate::broker::Broker;
 use crate::broker::flows::{Flow, Status};
@@ -25,7 +25,7 @@ pub(super) async fn start(
     broker: &Arc<Broker>,
     mut arguments: Arguments,
     context: &RequestContext<RoleServer>,
-) -> Result<CallToolResult> {
+) -> Result<Answer> {
     let request = LoginRequest {
         provider: arguments.text("provider")?,
         scopes: arguments.list("scopes")?,
@@ -58,7 +58,7 @@ pub(super) async fn await_flow(
     broker: &Arc<Broker>,
     mut arguments: Arguments,
     context: &RequestContext<RoleServer>,
-) -> Result<CallToolResult> {
+) -> Result<Answer> {
     let flow_id = arguments.text("flow_id")?;
     arguments.end()?;
     tokio::select! {
@@ -83,7 +83,7 @@ fn given_up() -> Error {
     Error::new(Code::Cancelled, "The call was cancelled.", "Call it again when the person is ready.")
 }
 
-async fn wait(broker: &Broker, flow_id: &str, context: &RequestContext<RoleServer>) -> Result<CallToolResult> {
+async fn wait(broker: &Broker, flow_id: &str, context: &RequestContext<RoleServer>) -> Result<Answer> {
     let until = Instant::now() + WAIT;
     let token = context.meta.get_progress_token();
     let mut told = 0.0;
@@ -106,7 +106,7 @@ async fn wait(broker: &Broker, flow_id: &str, context: &RequestContext<RoleServe
     }
 }
 
-fn pending(flow: &Flow) -> CallToolResult {
+fn pending(flow: &Flow) -> Answer {
     let opened = flow.browser_opened.load(Ordering::Relaxed);
     let left = flow.deadline.steady().saturating_duration_since(Instant::now()).as_secs();
     let device = flow.device.as_ref();
@@ -135,7 +135,7 @@ fn pending(flow: &Flow) -> CallToolResult {
     }))
 }
 
-fn signed_in(done: &LoggedIn) -> CallToolResult {
+fn signed_in(done: &LoggedIn) -> Answer {
     let some = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
     let mut message =
         format!("OAuth flow completed. Access token stored as '{}'. Use get_secret to get a reference to it.", done.name);

@@ -1,5 +1,6 @@
-//! `cargo xtask bench`: the broker beside its predecessor and beside the least that a server can do, in one run on one
-//! machine. Seconds differ from machine to machine and from minute to minute; ratios taken side by side do not, much.
+//! `cargo xtask bench`: the broker beside its predecessor, beside a bare server of the MCP SDK and beside the least that a
+//! server can do, in one run on one machine. Seconds differ from machine to machine and from minute to minute; ratios
+//! taken side by side do not, much.
 //!
 //! The contestants take turns, so that whatever else the machine does falls on all of them. Nothing here is a test: no
 //! figure makes a build fail.
@@ -7,64 +8,71 @@
 #![expect(clippy::print_stdout, reason = "a command for developers: its output is what it is for")]
 
 mod contestants;
+mod counted;
 mod driver;
 mod figures;
+mod idle;
+mod login;
+mod metrics;
 mod pairs;
+mod picture;
 mod plugins;
 mod report;
+mod turn;
 mod vault;
 mod wrap;
 
 use anyhow::{Context as _, Result};
 
-use contestants::Contestant;
-use driver::Session;
-use figures::{Figures, Round};
+use crate::needs;
+use contestants::{BROKER, ECHO, NAMES};
+use figures::{Figures, Turn};
+use metrics::Metric;
 
 /// How often everybody has a turn.
 const ROUNDS: usize = 5;
-/// How often a process is started in a turn.
-const STARTS: usize = 5;
-/// How many times `get_secret` is called in a turn.
-const CALLS: usize = 2000;
+/// How many components lie in the broker's plugin folder, beside the embedded ones.
+const PLUGINS: usize = 20;
 
 /// Builds, installs, measures, and writes the figures down.
 pub(crate) fn run() -> Result<()> {
+    needs::valgrind()?;
     let contestants = contestants::all()?;
-    let mut figures: Vec<Figures> = contestants.iter().map(|contestant| Figures::new(contestant.name)).collect();
+    let plain = &contestants[0];
+    // as somebody starts it who has plugins
+    let folder = contestants::folder().join("twenty");
+    plugins::make(&folder, PLUGINS)?;
+    let broker = plain.with(&["--plugins".into(), folder], &contestants::folder().join("cache"));
+    let mut figures = Figures::default();
     for round in 0..ROUNDS {
         println!("round {} of {ROUNDS}", round + 1);
         for turn in 0..contestants.len() {
             // Another one begins in every round.
             let which = (turn + round) % contestants.len();
-            let contestant = &contestants[which];
-            let measured = measure(contestant).with_context(|| format!("{} could not be measured", contestant.name))?;
-            figures[which].rounds.push(measured);
+            let contestant = if which == 0 { &broker } else { &contestants[which] };
+            let turn = turn::take(contestant).with_context(|| format!("{} could not be measured", contestant.name))?;
+            figures.add(NAMES[which], turn);
         }
     }
+    println!("idle, counted, signed in");
+    for (name, contestant) in NAMES.into_iter().zip([&broker, &contestants[1], &contestants[2], &contestants[3]]) {
+        figures.add(name, idle::watch(contestant)?);
+        if name == BROKER || name == ECHO {
+            figures.add(name, counted::count(contestant)?);
+        }
+    }
+    figures.add(BROKER, login::measure(plain)?);
+    let bytes = std::fs::metadata(plain.program())?.len();
+    figures.add(BROKER, Turn::from([(Metric::Binary, bytes as f64 / 1e6)]));
     println!("plugins");
-    let plugins = plugins::measure(&contestants[0])?;
-    let vault = vault::measure(&contestants[0])?;
+    let plugins = plugins::measure(plain)?;
+    let vault = vault::measure(plain)?;
     println!("wrap");
-    let pairs = wrap::measure(&contestants[0])?;
+    let pairs = wrap::measure(plain)?;
     let told: Vec<_> = pairs.iter().map(pairs::Pair::json).collect();
     report::write(
         &figures,
         &[plugins.section(), vault.section(), pairs::section(&pairs)],
         &serde_json::json!({ "plugins": plugins.json(), "vault": vault.json(), "pairs": told }),
     )
-}
-
-fn measure(contestant: &Contestant) -> Result<Round> {
-    let mut starts = Vec::new();
-    for _ in 1..STARTS {
-        starts.push(Session::start(contestant)?.started_in);
-    }
-    let mut session = Session::start(contestant)?;
-    starts.push(session.started_in);
-    let resident_kib = session.resident_kib();
-    session.call("store_secret", &serde_json::json!({ "name": "bench", "value": "a value of usual length, 36 chars." }))?;
-    let wanted = serde_json::json!({ "name": "bench", "purpose": "measuring", "ttl_seconds": 600 });
-    let calls = (0..CALLS).map(|_| session.call("get_secret", &wanted)).collect::<Result<_>>()?;
-    Ok(Round { starts, resident_kib, calls })
 }

@@ -65,7 +65,7 @@ pub(super) fn measure(broker: &Contestant) -> Result<Figures> {
 }
 
 /// Writes so many components, which differ in their names: the observer of the tests, 74 KB with every optional interface.
-fn make(folder: &Path, count: usize) -> Result<()> {
+pub(super) fn make(folder: &Path, count: usize) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     let observer = std::fs::read(paths::root().join("host/tests/components/observer.wasm"))?;
     for number in 0..count {

@@ -108,6 +108,10 @@ pub fn lines(make: &Make, descriptor: &Descriptor) -> Vec<Line> {
     for destination in &descriptor.spend {
         add_destination(&mut lines, destination);
     }
+    for place in &descriptor.git {
+        let user = place.username.as_deref().unwrap_or("x-access-token");
+        lines.asks("git signs in", format!("at {} as {user}, with a login's token as the password", place.host));
+    }
     for prefix in &descriptor.token_prefixes {
         lines.says("its tokens begin with", prefix);
     }
@@ -155,6 +159,7 @@ fn setting_line(setting: &Setting) -> String {
 fn add_destination(lines: &mut Lines, destination: &Destination) {
     let mut text = destination.host.clone();
     for (setting, value) in &destination.when {
+        let value = if value.is_empty() { "not set" } else { value };
         let _ = write!(text, ", when {setting} is {value}");
     }
     if !destination.paths.is_empty() {
@@ -233,6 +238,7 @@ mod tests {
             everything.endpoints.extend(other.descriptor.endpoints.iter().cloned());
             everything.settings.extend(other.descriptor.settings.iter().cloned());
             everything.spend.extend(other.descriptor.spend.iter().cloned());
+            everything.git.extend(other.descriptor.git.iter().cloned());
             everything.scopes.not_echoed.extend(other.descriptor.scopes.not_echoed.iter().cloned());
             everything.requires_one_of.extend(other.descriptor.requires_one_of.iter().cloned());
         }

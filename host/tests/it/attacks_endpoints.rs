@@ -231,5 +231,5 @@ async fn what_a_callback_says_is_text_and_leads_nowhere() {
     assert!(!visit.page.body.contains(&thief.address()));
     visit.answer.ok();
     thief.assert_untouched();
-    assert_eq!(lookalike.all_requests().len(), 1);
+    assert_eq!(lookalike.requests("/login/oauth/access_token").len(), 1);
 }

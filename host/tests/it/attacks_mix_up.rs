@@ -98,7 +98,7 @@ async fn a_code_of_one_server_that_arrives_for_the_login_at_another_is_not_sent_
 
     assert_eq!(http::get(&from_github).await.unwrap().status, 200);
     broker.end_login(&at_github).await.ok();
-    assert_eq!(lookalike.all_requests().len(), 1);
+    assert_eq!(lookalike.requests("/login/oauth/access_token").len(), 1);
 }
 
 #[tokio::test]

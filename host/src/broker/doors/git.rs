@@ -230,10 +230,11 @@ mod tests {
 
     #[test]
     fn nothing_goes_over_plain_http_but_to_a_listed_loopback_address() {
+        let one = [login("gh", None, false)];
         for (protocol, host) in
             [("http", "github.com"), ("http", "git.example.com:8443"), ("ssh", "github.com"), ("", "github.com")]
         {
-            assert_eq!(chosen(&[], protocol, host, None).unwrap_err().code(), Code::NotAllowed, "{protocol} {host}");
+            assert_eq!(chosen(&one, protocol, host, None).unwrap_err().code(), Code::NotAllowed, "{protocol} {host}");
         }
         for host in ["127.0.0.1:4000", "localhost:4000"] {
             assert_eq!(chosen(&[], "http", host, None), Ok(some(USERNAME, "local")), "{host}");

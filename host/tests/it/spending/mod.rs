@@ -41,6 +41,7 @@ pub async fn signed_in_as(app: App, launch: Launch) -> SignedIn {
     let desk = github.desk();
     let mut broker = launch.at(&lookalike).client("GITHUB", desk.client_id(), desk.client_secret()).ready().await;
     login(&mut broker, "github", &["repo"], "github-token", |url| github.sign_in(url, Decision::Approve)).await.answer.ok();
+    lookalike.forget_requests();
     SignedIn { github, lookalike, broker }
 }
 
@@ -50,7 +51,7 @@ impl SignedIn {
         ask(&mut self.broker, "github-token", more).await
     }
 
-    /// How many requests came for api.github.com.
+    /// How many requests came for api.github.com since the login.
     pub fn at_the_api(&self) -> usize {
         self.lookalike.all_requests().iter().filter(|request| request.host == "api.github.com").count()
     }

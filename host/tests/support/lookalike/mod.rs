@@ -177,6 +177,11 @@ impl Lookalike {
         self.shared.requests.lock().expect("sane").clone()
     }
 
+    /// Forgets the requests so far: only what comes now is of interest.
+    pub fn forget_requests(&self) {
+        self.shared.requests.lock().expect("sane").clear();
+    }
+
     /// Every secret that came or went: codes, verifiers, tokens, client secrets.
     pub fn secrets(&self) -> Vec<String> {
         self.shared.sites.iter().flat_map(|site| site.desk().secrets()).collect()

@@ -118,6 +118,10 @@ pub(super) struct AtOnce {
 }
 
 impl transport::AtOnce for AtOnce {
+    fn knows(&self, tool: &str) -> bool {
+        PROMPT.contains(&tool)
+    }
+
     fn answer(&self, tool: &str, arguments: JsonObject) -> Option<Answer> {
         let Server { broker, introduced } = &*self.server;
         let tool = PROMPT.into_iter().find(|prompt| *prompt == tool)?;

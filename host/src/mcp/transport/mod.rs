@@ -24,8 +24,8 @@ mod write;
 
 use std::collections::HashSet;
 use std::io::Read;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use rmcp::RoleServer;
@@ -50,6 +50,9 @@ const MOMENT: Duration = Duration::from_millis(100);
 
 /// Who answers on the thread that reads.
 pub(super) trait AtOnce: Send + 'static {
+    /// Whether it ever answers calls of this tool.
+    fn knows(&self, tool: &str) -> bool;
+
     /// Answers a call of a tool, or says that it cannot be answered there. Then nothing has come of it.
     fn answer(&self, tool: &str, arguments: JsonObject) -> Option<Answer>;
 
@@ -86,15 +89,22 @@ enum Incoming {
 struct Session {
     /// Lines that were passed on, and whose answers are not on their way yet.
     unanswered: AtomicUsize,
+    all_answered: (Mutex<()>, Condvar),
     /// Answers to `initialize`.
     greetings: AtomicUsize,
 }
 
 impl Session {
     /// Whether a call may be answered outside of the SDK: it was greeted once, as all revisions up to 2025-11-25 are (a
-    /// second greeting could change the revision), and everything before it is answered.
-    fn is_plain(&self) -> bool {
-        self.unanswered.load(Ordering::Acquire) == 0 && self.greetings.load(Ordering::Acquire) == 1
+    /// second greeting could change the revision), and everything before it is answered. Waits for that as long as said.
+    fn is_plain(&self, patience: Duration) -> bool {
+        let is_open = || self.unanswered.load(Ordering::Acquire) > 0;
+        if is_open() && !patience.is_zero() {
+            let (lock, changed) = &self.all_answered;
+            let guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
+            drop(changed.wait_timeout_while(guard, patience, |()| is_open()));
+        }
+        !is_open() && self.greetings.load(Ordering::Acquire) == 1
     }
 
     fn passed_on(&self) {
@@ -102,7 +112,11 @@ impl Session {
     }
 
     fn answered(&self) {
-        self.unanswered.fetch_sub(1, Ordering::AcqRel);
+        if self.unanswered.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let (lock, changed) = &self.all_answered;
+            let _guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
+            changed.notify_one();
+        }
     }
 }
 

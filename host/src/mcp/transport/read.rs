@@ -5,6 +5,7 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rmcp::model::JsonRpcMessage;
 use tokio::sync::mpsc;
@@ -20,6 +21,10 @@ const MAX_LINE: usize = 16 << 20;
 const READ: usize = 64 * 1024;
 /// Answers are written when they have come to so many bytes, even if there is more to answer.
 const PIECE: usize = 32 * 1024;
+
+/// How long a call waits for those before it to be answered by the SDK, so that it need not go the same way: many calls at
+/// once would otherwise all follow the first.
+const PATIENCE: Duration = Duration::from_millis(2);
 
 /// Where what was read goes.
 pub(super) struct To<A> {
@@ -41,6 +46,8 @@ fn read(input: impl Read, to: &To<impl AtOnce>) -> io::Result<()> {
     let mut line = Vec::new();
     // Answers that are not on their way yet, and whether there may be something to settle.
     let (mut answers, mut asked) = (Vec::new(), false);
+    // Gone once that was in vain: something takes its time there. Back when it is over.
+    let mut patience = PATIENCE;
     loop {
         if asked && (answers.len() >= PIECE || !input.buffer().contains(&b'\n')) {
             to.leave(&mut answers)?;
@@ -57,9 +64,14 @@ fn read(input: impl Read, to: &To<impl AtOnce>) -> io::Result<()> {
         } else {
             parse(&line)
         };
+        let mut is_plain = || {
+            let plain = to.session.is_plain(patience);
+            patience = if plain { PATIENCE } else { Duration::ZERO };
+            plain
+        };
         let incoming = match parsed {
             None => continue,
-            Some(Parsed::Call(call)) if to.session.is_plain() && !call.names_its_revision() => {
+            Some(Parsed::Call(call)) if to.at_once.knows(&call.name) && !call.names_its_revision() && is_plain() => {
                 if !to.outgoing.has_room() {
                     to.leave(&mut answers)?;
                     to.outgoing.wait_for_room()?;
@@ -132,10 +144,14 @@ mod tests {
 
     const PING: &[u8] = br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
-    /// Answers `a` and nothing else.
+    /// Answers `a`, tries `b` in vain.
     struct OnlyA;
 
     impl AtOnce for OnlyA {
+        fn knows(&self, tool: &str) -> bool {
+            tool != "c"
+        }
+
         fn answer(&self, tool: &str, arguments: JsonObject) -> Option<Answer> {
             (tool == "a").then(|| success(arguments.into()))
         }
@@ -168,19 +184,22 @@ mod tests {
         let (send, mut receive) = mpsc::channel(8);
         let (to, mut reader) = to(send);
         read(call(1, "a").as_bytes(), &to).unwrap();
-        assert!(receive.try_recv().is_ok() && !to.session.is_plain(), "not greeted");
+        assert!(receive.try_recv().is_ok() && !to.session.is_plain(Duration::ZERO), "not greeted");
 
         to.session.answered();
         to.session.greetings.store(1, Ordering::Release);
-        let lines = [call(2, "a"), call(3, "a"), call(4, "b"), call(5, "a")].concat();
+        let lines = [call(2, "a"), call(3, "a"), call(4, "b"), call(5, "a"), call(6, "c")].concat();
         read(lines.as_bytes(), &to).unwrap();
         let passed_on = std::iter::from_fn(|| receive.try_recv().ok()).count();
-        assert_eq!(passed_on, 2, "what cannot be answered here, and what comes after it");
+        assert_eq!(passed_on, 3, "what cannot be answered here, and what comes after it");
 
-        to.session.answered();
-        to.session.answered();
+        // as the SDK answers while the thread waits for it
+        let session = Arc::clone(&to.session);
+        let answering = std::thread::spawn(move || (0..3).for_each(|_| session.answered()));
+        assert!(to.session.is_plain(Duration::from_secs(60)));
+        answering.join().unwrap();
         to.session.greetings.store(2, Ordering::Release);
-        read(call(6, "a").as_bytes(), &to).unwrap();
+        read(call(7, "a").as_bytes(), &to).unwrap();
         assert!(receive.try_recv().is_ok(), "a second greeting may have changed the revision");
 
         drop(to);

@@ -84,7 +84,7 @@ impl Audit {
     /// Tells who is at the other end of the pipe. Every later line names them; the first word counts, since one process
     /// serves one client.
     pub fn name_client(&self, name: &str, version: &str) {
-        let _ = self.0.client.set(bounded(&format!("{} {}", bounded(name, 96), bounded(version, 32)), 128));
+        let _ = self.0.client.set(bounded(&format!("{} {}", bounded(name, 96), bounded(version, 32)), 128).into_owned());
     }
 
     /// Writes one entry, without waiting.

@@ -40,19 +40,17 @@ pub(super) fn account(account: &Account) -> Value {
 
 impl Answer {
     fn new(success: bool, members: Value, is_error: bool) -> Self {
-        let mut all = Map::new();
-        all.insert("success".to_owned(), Value::Bool(success));
-        if let Value::Object(members) = members {
-            // absent, not null, as the predecessor left things out
-            all.extend(members.into_iter().filter(|(_, value)| !value.is_null()));
-        }
+        let mut all = if let Value::Object(members) = members { members } else { Map::new() };
+        // absent, not null, as the predecessor left things out
+        all.retain(|_, value| !value.is_null());
+        all.shift_insert(0, "success".to_owned(), Value::Bool(success));
         Self { document: Value::Object(all), is_error }
     }
 
     /// Writes it as the line that answers the request of that id, as revisions up to 2025-11-25 have it: what the SDK
     /// would write, but with one look at the document instead of two.
     pub(super) fn write(&self, id: &RequestId, line: &mut Vec<u8>) -> io::Result<()> {
-        let document = Zeroizing::new(self.document.to_string());
+        let document = Zeroizing::new(serde_json::to_string(&self.document)?);
         line.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
         serde_json::to_writer(&mut *line, id)?;
         line.extend_from_slice(br#","result":{"content":[{"type":"text","text":"#);
@@ -93,7 +91,7 @@ mod tests {
                     )
                 },
                 || success(json!({})),
-                || success(json!({ "left out": null, "success": "again" })),
+                || success(json!({ "left out": null, "last": 1 })),
                 || unfinished(json!({ "message": "Token not found" })),
                 || failure(&Error::new(Code::UnknownSecret, "Secret \"x\"\u{7} not found.", "Look.")),
             ] {

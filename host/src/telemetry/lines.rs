@@ -159,6 +159,10 @@ impl Shared {
 
 /// The text as one bounded line with its line break.
 fn one_line(text: &str) -> String {
+    // Nearly every line is plain.
+    if text.len() <= LONGEST && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return format!("{text}\n");
+    }
     let end = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= LONGEST).last().unwrap_or(0);
     let (kept, cut) = if text.len() <= LONGEST { (text, "") } else { (&text[..end], "…") };
     let mut line: String = kept.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();

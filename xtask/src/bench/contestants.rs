@@ -100,8 +100,8 @@ pub(super) fn all() -> Result<Vec<Contestant>> {
 /// What the SDK does by itself.
 fn bare_rmcp() -> Result<PathBuf> {
     let root = paths::root();
-    run::show(run::cargo(&root).args(["build", "--release", "--package", "xtask", "--example", "bare_rmcp"]))?;
-    Ok(paths::target().join("release/examples/bare_rmcp").with_extension(std::env::consts::EXE_EXTENSION))
+    run::show(run::cargo(&root).args(["build", "--release", "--package", "bare-rmcp"]))?;
+    Ok(paths::target().join("release/bare-rmcp").with_extension(std::env::consts::EXE_EXTENSION))
 }
 
 fn broker() -> Result<PathBuf> {

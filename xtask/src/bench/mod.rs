@@ -25,7 +25,7 @@ mod wrap;
 use anyhow::{Context as _, Result};
 
 use crate::needs;
-use contestants::{BROKER, ECHO, NAMES};
+use contestants::{BROKER, Contestant, ECHO, NAMES};
 use figures::{Figures, Turn};
 use metrics::Metric;
 
@@ -39,21 +39,9 @@ pub(crate) fn run() -> Result<()> {
     needs::valgrind()?;
     let contestants = contestants::all()?;
     let plain = &contestants[0];
-    // as somebody starts it who has plugins
-    let folder = contestants::folder().join("twenty");
-    plugins::make(&folder, PLUGINS)?;
-    let broker = plain.with(&["--plugins".into(), folder], &contestants::folder().join("cache"));
+    let broker = with_plugins(plain)?;
     let mut figures = Figures::default();
-    for round in 0..ROUNDS {
-        println!("round {} of {ROUNDS}", round + 1);
-        for turn in 0..contestants.len() {
-            // Another one begins in every round.
-            let which = (turn + round) % contestants.len();
-            let contestant = if which == 0 { &broker } else { &contestants[which] };
-            let turn = turn::take(contestant).with_context(|| format!("{} could not be measured", contestant.name))?;
-            figures.add(NAMES[which], turn);
-        }
-    }
+    take_turns(&contestants, &broker, &mut figures)?;
     println!("idle, counted, signed in");
     for (name, contestant) in NAMES.into_iter().zip([&broker, &contestants[1], &contestants[2], &contestants[3]]) {
         figures.add(name, idle::watch(contestant)?);
@@ -75,4 +63,35 @@ pub(crate) fn run() -> Result<()> {
         &[plugins.section(), vault.section(), pairs::section(&pairs)],
         &serde_json::json!({ "plugins": plugins.json(), "vault": vault.json(), "pairs": told }),
     )
+}
+
+/// The first table alone, on the terminal alone: while something is being made faster.
+pub(crate) fn quick() -> Result<()> {
+    let contestants = contestants::all()?;
+    let broker = with_plugins(&contestants[0])?;
+    let mut figures = Figures::default();
+    take_turns(&contestants, &broker, &mut figures)?;
+    println!("\n{}", report::table(&figures));
+    Ok(())
+}
+
+/// The broker as somebody starts it who has plugins.
+fn with_plugins(broker: &Contestant) -> Result<Contestant> {
+    let folder = contestants::folder().join("twenty");
+    plugins::make(&folder, PLUGINS)?;
+    Ok(broker.with(&["--plugins".into(), folder], &contestants::folder().join("cache")))
+}
+
+fn take_turns(contestants: &[Contestant], broker: &Contestant, figures: &mut Figures) -> Result<()> {
+    for round in 0..ROUNDS {
+        println!("round {} of {ROUNDS}", round + 1);
+        for turn in 0..contestants.len() {
+            // Another one begins in every round.
+            let which = (turn + round) % contestants.len();
+            let contestant = if which == 0 { broker } else { &contestants[which] };
+            let turn = turn::take(contestant).with_context(|| format!("{} could not be measured", contestant.name))?;
+            figures.add(NAMES[which], turn);
+        }
+    }
+    Ok(())
 }

@@ -34,7 +34,7 @@ pub(super) fn write(figures: &Figures, sections: &[String], more: &Value) -> Res
     Ok(())
 }
 
-fn table(figures: &Figures) -> String {
+pub(super) fn table(figures: &Figures) -> String {
     let mut table =
         format!("| | {} | ÷ predecessor | ÷ echo | goal | |\n|---|--:|--:|--:|--:|--:|--:|---|---|\n", NAMES.join(" | "));
     for about in &ALL {
@@ -78,7 +78,7 @@ fn page(table: &str, sections: &str, machine: &[(&str, String)]) -> String {
     let mut page = format!(
         "# Benchmarks\n\n\
          Written by `cargo xtask bench`, which runs the broker, its predecessor (npm `mcp-credentials-broker` 1.0.4), a bare\n\
-         server of the MCP SDK for Rust over its `stdio()` (`xtask/examples/bare_rmcp.rs`), and a bare JSON-RPC echo in Rust\n\
+         server of the MCP SDK for Rust over its `stdio()` (`xtask/bare-rmcp`), and a bare JSON-RPC echo in Rust\n\
          (`xtask/examples/echo.rs`) under the same driver, taking turns: {ROUNDS} rounds of {STARTS} starts, {CALLS} calls of each kind one\n\
          at a time, and {MANY} at once. The ratios are what counts; the seconds belong to the machine and the moment. All that\n\
          was measured is in [benchmarks.json](benchmarks.json); where the time goes in [performance.md](performance.md).\n\n\

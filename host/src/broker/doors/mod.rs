@@ -121,7 +121,9 @@ impl Broker {
     /// into components: a program that is started has no use for them.
     #[must_use]
     pub fn secret_variables(&self) -> BTreeSet<String> {
-        self.doors.secret_variables.clone()
+        let declared = embedded::all().iter().flat_map(|component| &component.descriptor.settings);
+        let declared = declared.filter(|setting| setting.kind.is_secret()).flat_map(|setting| setting.env.iter().cloned());
+        declared.chain(self.doors.secret_variables.iter().cloned()).collect()
     }
 
     /// Whether a program may be started with these secrets in its environment, files or both.
@@ -238,7 +240,7 @@ pub(super) struct Kept {
     pub(super) doors: crate::config::Doors,
     /// `[egress] allow_loopback`.
     pub(super) loopback: Vec<std::net::SocketAddr>,
-    /// Variables that the file names as the source of a setting.
+    /// Variables that the file makes secret.
     pub(super) secret_variables: BTreeSet<String>,
 }
 
@@ -252,10 +254,9 @@ impl Kept {
     }
 }
 
-/// Those of the embedded providers, those that the file names, and those of a drop-in that the file has a table for.
+/// Those that the file names, and those of a drop-in that the file has a table for. Those of the embedded providers are known
+/// anyway.
 fn secret_variables(config: &Config) -> BTreeSet<String> {
-    let declared = embedded::all().iter().flat_map(|component| &component.descriptor.settings);
-    let declared = declared.filter(|setting| setting.kind.is_secret()).flat_map(|setting| setting.env.iter().cloned());
     let named = config.providers.values().flat_map(|provider| provider.settings.values()).filter_map(|source| match source {
         Source::Elsewhere(Elsewhere::Env(name)) if sounds_secret(name) => Some(name.clone()),
         _ => None,
@@ -263,5 +264,5 @@ fn secret_variables(config: &Config) -> BTreeSet<String> {
     let begins: Vec<_> = config.providers.keys().map(|name| format!("{}_", name.to_uppercase().replace('-', "_"))).collect();
     let set = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     let of_drop_ins = set.filter(|name| sounds_secret(name) && begins.iter().any(|begin| name.starts_with(begin)));
-    declared.chain(named).chain(of_drop_ins).collect()
+    named.chain(of_drop_ins).collect()
 }

@@ -2,8 +2,8 @@
 //!
 //! The SDK's own transport leaves a bad line unanswered, so that its sender waits for ever, and ends the server on a
 //! notification that comes too early. This one answers every line that it cannot pass on, with the id where there is
-//! one, and reads no more of an endless line than its limit. Reading and writing have a thread each, so nothing that
-//! the broker does waits for a pipe. Answers leave in the order in which they are given, and a client that does not
+//! one, and reads no more of an endless line than its limit. Reading has a thread, and writing one for what would have to
+//! wait, so nothing that the broker does waits for a pipe. Answers leave in the order in which they are given, and a client that does not
 //! read is not read from.
 //!
 //! Most calls need nothing that the SDK offers: no session, no cancelling, no waiting. Those are answered on the thread
@@ -121,7 +121,7 @@ impl Session {
 }
 
 impl Lines {
-    /// Starts both threads.
+    /// Starts to read.
     pub(super) fn start(
         input: impl Read + Send + 'static,
         output: impl Output,
@@ -130,7 +130,7 @@ impl Lines {
         let (messages, incoming) = mpsc::channel(READ_AHEAD);
         let ended = Arc::new(Notify::new());
         let session = Arc::<Session>::default();
-        let outgoing = Outgoing::start(output, Arc::clone(&ended))?;
+        let outgoing = Outgoing::new(output, Arc::clone(&ended));
         read::start(input, read::To { messages, outgoing: outgoing.clone(), session: Arc::clone(&session), at_once })?;
         let ends = Ends { ended: Arc::clone(&ended), outgoing: outgoing.backlog() };
         Ok((Self { incoming, outgoing, under_way: HashSet::new(), begun: false, session, ended }, ends))

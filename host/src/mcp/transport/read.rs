@@ -161,7 +161,7 @@ mod tests {
 
     fn to(messages: mpsc::Sender<Incoming>) -> (To<OnlyA>, io::PipeReader) {
         let (reader, writer) = io::pipe().unwrap();
-        let outgoing = Outgoing::start(writer, Arc::default()).unwrap();
+        let outgoing = Outgoing::new(writer, Arc::default());
         (To { messages, outgoing, session: Arc::default(), at_once: OnlyA }, reader)
     }
 

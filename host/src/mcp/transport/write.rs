@@ -1,11 +1,11 @@
 //! Lines on their way out.
 //!
-//! A thread writes whatever has gathered, so that nobody waits for a pipe that nobody reads. Waking that thread takes
-//! longer than to answer most calls, so a short answer is written by whoever has it, where that is sure not to wait.
+//! Nobody waits for a pipe that nobody reads: a thread does, and writes whatever has gathered. But to wake it takes longer
+//! than to answer most calls, so what is short is written by whoever has it, where that is sure not to wait.
 
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, TryLockError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use rmcp::RoleServer;
@@ -42,8 +42,16 @@ impl Output for io::PipeWriter {}
 #[derive(Clone)]
 pub(super) struct Outgoing {
     lines: mpsc::UnboundedSender<Vec<u8>>,
+    way: Arc<Way>,
+}
+
+struct Way {
+    output: Mutex<Box<dyn Output>>,
     backlog: Backlog,
-    output: Arc<Mutex<dyn Output>>,
+    /// What the thread will read from; until something has to wait there is none.
+    unread: Mutex<Option<mpsc::UnboundedReceiver<Vec<u8>>>>,
+    /// Told when nobody reads.
+    ended: Arc<Notify>,
 }
 
 /// How much waits to be written. Cheap to clone.
@@ -54,64 +62,68 @@ pub(super) struct Backlog(Arc<Waiting>);
 struct Waiting {
     /// Counted until they are written.
     bytes: AtomicUsize,
+    /// Nobody reads any longer.
+    broken: AtomicBool,
     written: Notify,
     /// The same for threads.
     changed: (Mutex<()>, Condvar),
 }
 
 impl Outgoing {
-    /// Starts the thread. `ended` is told when nobody reads.
-    pub(super) fn start(output: impl Output, ended: Arc<Notify>) -> io::Result<Self> {
-        let (lines, receive) = mpsc::unbounded_channel();
-        let backlog = Backlog::default();
-        let output: Arc<Mutex<dyn Output>> = Arc::new(Mutex::new(output));
-        let (of_thread, to) = (backlog.clone(), Arc::clone(&output));
-        std::thread::Builder::new().name("stdout".to_owned()).stack_size(64 * 1024).spawn(move || {
-            write(&to, receive, &of_thread);
-            of_thread.tell();
-            ended.notify_one();
-        })?;
-        Ok(Self { lines, backlog, output })
+    /// `ended` is told when nobody reads.
+    pub(super) fn new(output: impl Output, ended: Arc<Notify>) -> Self {
+        let (lines, unread) = mpsc::unbounded_channel();
+        let unread = Mutex::new(Some(unread));
+        let way = Way { output: Mutex::new(Box::new(output)), backlog: Backlog::default(), unread, ended };
+        Self { lines, way: Arc::new(way) }
     }
 
     pub(super) fn backlog(&self) -> Backlog {
-        self.backlog.clone()
+        self.way.backlog.clone()
     }
 
-    /// Leaves a message to the thread.
+    /// Writes a message, or leaves it to the thread.
     pub(super) fn message(&self, message: &TxJsonRpcMessage<RoleServer>) -> io::Result<()> {
         let mut line = serde_json::to_vec(message)?;
         line.push(b'\n');
-        self.leave(line)
-    }
-
-    /// Leaves whole lines to the thread.
-    fn leave(&self, lines: Vec<u8>) -> io::Result<()> {
-        self.backlog.0.bytes.fetch_add(lines.len(), Ordering::AcqRel);
-        self.lines.send(lines).map_err(|_| broken())
+        self.write(&mut line)
     }
 
     /// Writes whole lines here where that waits for nobody, else leaves them to the thread. None are left in `lines`.
     pub(super) fn write(&self, lines: &mut Vec<u8>) -> io::Result<()> {
-        if lines.len() <= SOME {
-            let mut output = match self.output.try_lock() {
-                Ok(output) => Some(output),
-                Err(TryLockError::Poisoned(_) | TryLockError::WouldBlock) => None,
-            };
+        if lines.len() <= SOME
+            && let Ok(mut output) = self.way.output.try_lock()
             // Looked at under the lock: what comes later than this is written later.
-            if let Some(output) = output.as_mut().filter(|output| self.backlog.is_empty() && output.takes_some_now()) {
-                let written = output.write_all(lines).and_then(|()| output.flush());
-                lines.zeroize();
-                return written;
+            && self.way.backlog.is_empty()
+            && output.takes_some_now()
+        {
+            let written = output.write_all(lines).and_then(|()| output.flush());
+            drop(output);
+            lines.zeroize();
+            if written.is_err() {
+                self.way.give_up();
             }
+            return written;
         }
         self.leave(std::mem::take(lines))
+    }
+
+    /// Leaves whole lines to the thread.
+    fn leave(&self, lines: Vec<u8>) -> io::Result<()> {
+        let unread = self.way.unread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(unread) = unread {
+            let way = Arc::clone(&self.way);
+            let thread = std::thread::Builder::new().name("stdout".to_owned()).stack_size(64 * 1024);
+            thread.spawn(move || way.write_on(unread)).inspect_err(|_| self.way.give_up())?;
+        }
+        self.way.backlog.0.bytes.fetch_add(lines.len(), Ordering::AcqRel);
+        self.lines.send(lines).map_err(|_| broken())
     }
 
     /// Waits until not too much waits.
     pub(super) async fn room(&self) {
         loop {
-            let written = self.backlog.0.written.notified();
+            let written = self.way.backlog.0.written.notified();
             if self.has_room() {
                 return;
             }
@@ -121,18 +133,19 @@ impl Outgoing {
 
     /// The same for a thread; an error where nobody reads any longer.
     pub(super) fn wait_for_room(&self) -> io::Result<()> {
-        let (lock, changed) = &self.backlog.0.changed;
+        let (lock, changed) = &self.way.backlog.0.changed;
         if !self.has_room() {
             let mut guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
             while !self.has_room() {
                 guard = changed.wait(guard).unwrap_or_else(PoisonError::into_inner);
             }
         }
-        if self.lines.is_closed() { Err(broken()) } else { Ok(()) }
+        if self.way.backlog.0.broken.load(Ordering::Acquire) { Err(broken()) } else { Ok(()) }
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.backlog.0.bytes.load(Ordering::Acquire) < BACKLOG || self.lines.is_closed()
+        let waiting = &self.way.backlog.0;
+        waiting.bytes.load(Ordering::Acquire) < BACKLOG || waiting.broken.load(Ordering::Acquire)
     }
 }
 
@@ -167,27 +180,37 @@ fn broken() -> io::Error {
     io::ErrorKind::BrokenPipe.into()
 }
 
-/// Writes whatever has gathered at once; ends when nobody reads or nothing more can come.
-fn write(output: &Mutex<dyn Output>, mut lines: mpsc::UnboundedReceiver<Vec<u8>>, backlog: &Backlog) {
-    while let Some(mut piece) = lines.blocking_recv() {
-        while piece.len() < PIECE {
-            match lines.try_recv() {
-                Ok(mut next) => {
-                    piece.extend_from_slice(&next);
-                    next.zeroize();
+impl Way {
+    /// Nobody reads: whoever waits for that need not wait any longer.
+    fn give_up(&self) {
+        self.backlog.0.broken.store(true, Ordering::Release);
+        self.backlog.tell();
+        self.ended.notify_one();
+    }
+
+    /// Writes whatever has gathered at once; ends when nobody reads or nothing more can come.
+    fn write_on(&self, mut lines: mpsc::UnboundedReceiver<Vec<u8>>) {
+        while let Some(mut piece) = lines.blocking_recv() {
+            while piece.len() < PIECE {
+                match lines.try_recv() {
+                    Ok(mut next) => {
+                        piece.extend_from_slice(&next);
+                        next.zeroize();
+                    }
+                    Err(_) => break,
                 }
-                Err(_) => break,
             }
+            let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+            let written = output.write_all(&piece).and_then(|()| output.flush());
+            drop(output);
+            if written.is_err() {
+                return self.give_up();
+            }
+            self.backlog.0.bytes.fetch_sub(piece.len(), Ordering::AcqRel);
+            self.backlog.tell();
+            // an answer may have held a value
+            piece.zeroize();
         }
-        let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
-        if output.write_all(&piece).and_then(|()| output.flush()).is_err() {
-            return;
-        }
-        drop(output);
-        backlog.0.bytes.fetch_sub(piece.len(), Ordering::AcqRel);
-        backlog.tell();
-        // an answer may have held a value
-        piece.zeroize();
     }
 }
 
@@ -199,7 +222,7 @@ mod tests {
 
     fn piped() -> (Outgoing, io::PipeReader) {
         let (reader, writer) = io::pipe().unwrap();
-        (Outgoing::start(writer, Arc::default()).unwrap(), reader)
+        (Outgoing::new(writer, Arc::default()), reader)
     }
 
     /// Takes everything at once, and remembers it.
@@ -225,9 +248,10 @@ mod tests {
     #[test]
     fn what_is_short_is_written_here_and_what_is_long_by_the_thread_in_the_same_order() {
         let memory = Arc::<Mutex<Vec<u8>>>::default();
-        let outgoing = Outgoing::start(Free(Arc::clone(&memory)), Arc::default()).unwrap();
+        let outgoing = Outgoing::new(Free(Arc::clone(&memory)), Arc::default());
         outgoing.write(&mut b"a\n".to_vec()).unwrap();
         assert_eq!(*memory.lock().unwrap(), b"a\n", "written when it returns");
+        assert!(outgoing.way.unread.lock().unwrap().is_some(), "and no thread was needed");
         let mut expected = b"a\n".to_vec();
         for number in 0..2000 {
             let line = format!("{number}{}\n", "x".repeat(if number % 3 == 0 { SOME } else { 1 }));

@@ -1,22 +1,32 @@
 //! One call over the contract, a fresh instance included, beside the same provider's logic called as a Rust function.
 //!
 //! `authorization` of the Google component: it asks the host for a setting and returns two pairs. It sends nothing, so
-//! what is left is what the boundary costs. `cargo xtask bench` reads the one line of JSON.
+//! what is left is what the boundary costs. `exchange` of the `oauth2` component sends one request to a server on
+//! loopback; the same request is sent without a component in turn, and what is left is the component's.
+//!
+//! Given the broker's program as its only argument, it also looks how long the first use of each embedded provider takes:
+//! with a cold cache, which a child of that program fills, and with a warm one. `cargo xtask bench` reads the one line of
+//! JSON.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a program for `cargo xtask bench`")]
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
+use std::io::{Read as _, Write as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use credentials_broker::config;
 use credentials_broker::descriptor::settings::Settings;
-use credentials_broker::egress::Egress;
+use credentials_broker::egress::{Egress, Outgoing};
 use credentials_broker::providers::embedded;
-use credentials_broker::sandbox::{Context, Sandbox};
+use credentials_broker::sandbox::{Context, Prepared, Sandbox, Workshop};
 use credentials_broker::secret::Secret;
 use credentials_broker_provider::Provider as _;
 use credentials_broker_provider::testing::Broker;
+use url::Url;
+use zeroize::Zeroizing;
 
 #[expect(unreachable_pub, reason = "the provider's own source, which is a crate elsewhere")]
 #[path = "../../providers/google/src/lib.rs"]
@@ -25,27 +35,42 @@ mod google;
 /// How often each is called in one batch, and how many batches there are. The middle batch counts.
 const CALLS: u32 = 2000;
 const BATCHES: usize = 9;
+/// The same for calls that go over a network.
+const EXCHANGES: u32 = 300;
+/// How often a provider is used for the first time.
+const FIRSTS: usize = 5;
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (component, native) = (runtime.block_on(component()), native());
-    println!("{}", serde_json::json!({ "component_ns": component, "native_ns": native }));
+    let (exchange, request) = runtime.block_on(exchange());
+    let firsts = std::env::args_os().nth(1).map(|program| runtime.block_on(firsts(&PathBuf::from(program))));
+    println!(
+        "{}",
+        serde_json::json!({
+            "component_ns": component, "native_ns": native, "exchange_ns": exchange, "request_ns": request,
+            "first_cold_ms": firsts.map(|(cold, _)| cold), "first_warm_ms": firsts.map(|(_, warm)| warm),
+        })
+    );
+}
+
+/// An embedded component, compiled here, with these settings.
+async fn ready(name: &str, settings: &[(&str, &str)], resolved: &[(&str, &str)], egress: &config::Egress) -> (Prepared, Context) {
+    let embedded = embedded::all().iter().find(|component| component.descriptor.name == name).unwrap();
+    let prepared = Sandbox::new(&Workshop::here()).unwrap().prepare(embedded.component).await.unwrap();
+    let descriptor = Arc::clone(&embedded.descriptor);
+    let mut given = Settings::default();
+    for (name, value) in settings {
+        given.insert(descriptor.setting(name).unwrap(), &Secret::from(*value)).unwrap();
+    }
+    let resolved: BTreeMap<String, String> = resolved.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    let egress = Egress::new(egress).unwrap();
+    (prepared, Context { descriptor, settings: Arc::new(given), resolved: Arc::new(resolved), egress })
 }
 
 async fn component() -> f64 {
-    let embedded = embedded::all().iter().find(|component| component.descriptor.name == "google").unwrap();
-    let prepared = Sandbox::new(None).unwrap().prepare(embedded.component).await.unwrap();
-    let descriptor = Arc::clone(&embedded.descriptor);
-    let mut settings = Settings::default();
-    for (name, value) in [("client_id", "me"), ("prompt", "consent")] {
-        settings.insert(descriptor.setting(name).unwrap(), &Secret::from(value)).unwrap();
-    }
-    let context = Context {
-        descriptor,
-        settings: Arc::new(settings),
-        resolved: Arc::new(BTreeMap::new()),
-        egress: Egress::new(&config::Egress::default()).unwrap(),
-    };
+    let settings = [("client_id", "me"), ("prompt", "consent")];
+    let (prepared, context) = ready("google", &settings, &[], &config::Egress::default()).await;
     let mut batches = Vec::new();
     for _ in 0..BATCHES {
         let begun = Instant::now();
@@ -55,6 +80,96 @@ async fn component() -> f64 {
         batches.push(begun.elapsed().as_nanos() as f64 / f64::from(CALLS));
     }
     middle(batches)
+}
+
+/// What an exchange takes, and what its request alone takes, in nanoseconds.
+async fn exchange() -> (f64, f64) {
+    let address = serve();
+    let (base, secret) = (format!("http://{address}"), "a client secret");
+    let (authorize, token) = (format!("{base}/authorize"), format!("{base}/token"));
+    let endpoints = [("authorization_endpoint", authorize.as_str()), ("token_endpoint", token.as_str())];
+    let settings = [&[("client_id", "me"), ("client_secret", secret)][..], &endpoints].concat();
+    let egress = config::Egress { allow_loopback: vec![address], ..config::Egress::default() };
+    let (prepared, context) = ready("oauth2", &settings, &endpoints, &egress).await;
+    let redirect = Url::parse("http://localhost:9876/oauth/callback").unwrap();
+    let (code, verifier) = (Secret::from("a code of usual length"), Secret::from("a verifier of forty-three characters, random"));
+    let form = "grant_type=authorization_code&code=a+code+of+usual+length&redirect_uri=http%3A%2F%2Flocalhost%3A9876%2Foauth%2Fcallback&code_verifier=a+verifier+of+forty-three+characters%2C+random";
+    let mut headers = http::HeaderMap::new();
+    headers.insert("authorization", "Basic bWU6YStjbGllbnQrc2VjcmV0".parse().unwrap());
+    headers.insert("content-type", "application/x-www-form-urlencoded".parse().unwrap());
+    let (mut exchanges, mut requests) = (Vec::new(), Vec::new());
+    for _ in 0..BATCHES {
+        let begun = Instant::now();
+        for _ in 0..EXCHANGES {
+            let tokens = prepared.exchange(&context, code.clone(), verifier.clone(), &redirect).await.unwrap();
+            assert_eq!(tokens.access.expose(), "an-access-token");
+        }
+        exchanges.push(begun.elapsed().as_nanos() as f64 / f64::from(EXCHANGES));
+        let begun = Instant::now();
+        for _ in 0..EXCHANGES {
+            let outgoing = Outgoing {
+                method: http::Method::POST,
+                url: Url::parse(&token).unwrap(),
+                headers: headers.clone(),
+                body: Some(Zeroizing::new(form.as_bytes().to_vec())),
+                limit: 1 << 20,
+                cut: false,
+                timeout: Duration::from_secs(20),
+                keep: false,
+            };
+            assert_eq!(context.egress.send(outgoing).await.unwrap().status, 200);
+        }
+        requests.push(begun.elapsed().as_nanos() as f64 / f64::from(EXCHANGES));
+    }
+    (middle(exchanges), middle(requests))
+}
+
+/// A token endpoint in a thread of its own, one request a connection.
+fn serve() -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let body = r#"{"access_token":"an-access-token","token_type":"bearer","expires_in":3600,"refresh_token":"a-refresh-token"}"#;
+    let length = body.len();
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let (mut seen, mut chunk) = (Vec::new(), [0; 4096]);
+            // the form's last field is the verifier
+            while !seen.ends_with(b"random") {
+                match stream.read(&mut chunk) {
+                    Ok(count @ 1..) => seen.extend_from_slice(&chunk[..count]),
+                    _ => break,
+                }
+            }
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    address
+}
+
+/// How long the first use of the slowest embedded provider takes, in milliseconds: with a cold cache and with a warm one.
+async fn firsts(program: &Path) -> (f64, f64) {
+    let (mut cold, mut warm) = (Vec::new(), Vec::new());
+    for component in embedded::all() {
+        let (mut of_cold, mut of_warm) = (Vec::new(), Vec::new());
+        for _ in 0..FIRSTS {
+            let folder = tempfile::tempdir().unwrap();
+            let workshop = Workshop::keeping(folder.path().join("cache")).compiled_by(program.to_owned());
+            for times in [&mut of_cold, &mut of_warm] {
+                let begun = Instant::now();
+                // as a process that has not used any provider yet
+                let sandbox = Sandbox::new(&workshop).unwrap();
+                black_box(sandbox.prepare(component.component).await.unwrap());
+                times.push(begun.elapsed().as_secs_f64() * 1e3);
+            }
+        }
+        cold.push(middle(of_cold));
+        warm.push(middle(of_warm));
+    }
+    (cold.into_iter().fold(0.0, f64::max), warm.into_iter().fold(0.0, f64::max))
 }
 
 fn native() -> f64 {

@@ -24,6 +24,9 @@
 //! | [`descriptor`] | what a component says of itself: the table that the operator reads |
 //! | [`config`], [`secret`], [`error`], [`pipe`] | the ground |
 
+// Futures within futures, from the server's loop down to a component's call.
+#![recursion_limit = "256"]
+
 pub mod audit;
 pub mod author;
 pub mod broker;

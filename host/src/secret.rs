@@ -159,6 +159,16 @@ impl SecretName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Its text, to be kept once for many.
+    pub(crate) const fn shared(&self) -> &Arc<str> {
+        &self.0
+    }
+
+    /// A name again, of a text that came from one.
+    pub(crate) fn of_shared(text: &Arc<str>) -> Self {
+        Self(Arc::clone(text))
+    }
 }
 
 impl fmt::Display for SecretName {

@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use credentials_broker::descriptor::{Descriptor, Role};
 use credentials_broker::providers::embedded::Lock;
 use credentials_broker::providers::{dropin, file};
-use credentials_broker::sandbox::Sandbox;
+use credentials_broker::sandbox::{Sandbox, Workshop};
 
 const FOLDERS: [&str; 2] = ["../plugins", "tests/components"];
 
 #[tokio::test]
 async fn every_component_describes_itself_as_its_lock_says_and_does_what_it_says() {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
-    let sandbox = Sandbox::new(Some(&cache)).unwrap();
+    let sandbox = Sandbox::new(&Workshop::keeping(cache)).unwrap();
     let elsewhere = std::env::var_os("BROKER_TEST_PLUGINS").map(PathBuf::from);
     for folder in FOLDERS.map(|folder| Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)) {
         let lock: Lock = toml::from_str(&std::fs::read_to_string(folder.join("plugins.lock")).unwrap()).unwrap();

@@ -50,6 +50,23 @@ pub struct Event<'a> {
     pub code: Option<Code>,
 }
 
+/// Who is served.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) by: By,
+    pub(super) name: String,
+}
+
+/// On whose word the client has its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum By {
+    /// An MCP client's own: it may say anything.
+    Agent,
+    /// This program's: it is one of its commands.
+    Command,
+}
+
 /// The members of an entry, in the order in which they are written.
 #[derive(Serialize)]
 struct Members<'a> {
@@ -71,6 +88,8 @@ struct Members<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     uses: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<By>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     client: Option<&'a str>,
     pid: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,7 +103,7 @@ struct Members<'a> {
 impl Event<'_> {
     /// The entry as one line of JSON, without a line break. `client` is who is served, `dropped` how many lines before
     /// this one nobody could read.
-    pub(super) fn line(&self, client: Option<&str>, dropped: u64) -> Option<String> {
+    pub(super) fn line(&self, client: Option<&Client>, dropped: u64) -> Option<String> {
         let members = Members {
             time: now(),
             event: bounded(self.event, 64),
@@ -96,7 +115,8 @@ impl Event<'_> {
             destination: self.destination.map(|text| bounded(text, 256)),
             process: self.process.map(|text| bounded(text, 128)),
             uses: self.uses,
-            client,
+            by: client.map(|client| client.by),
+            client: client.map(|client| client.name.as_str()),
             pid: std::process::id(),
             flow: self.flow.map(|text| bounded(text, 64)),
             code: self.code.map(Code::as_str),

@@ -34,7 +34,7 @@ use std::time::Duration;
 
 use crate::telemetry::Lines;
 
-use entry::bounded;
+use entry::{By, Client, bounded};
 pub use entry::{Event, Outcome, digest};
 pub use head::Ledger;
 pub use show::{Wanted, entries};
@@ -53,7 +53,7 @@ pub struct Audit(Arc<Inner>);
 struct Inner {
     lines: Lines,
     dropped: AtomicU64,
-    client: OnceLock<String>,
+    client: OnceLock<Client>,
     trail: Option<Trail>,
 }
 
@@ -81,16 +81,26 @@ impl Audit {
         Self(Arc::new(Inner { lines, dropped: AtomicU64::new(0), client: OnceLock::new(), trail: Some(trail) }))
     }
 
-    /// Tells who is at the other end of the pipe. Every later line names them; the first word counts, since one process
-    /// serves one client.
+    /// Tells who is at the other end of the pipe, by their own word. Every later line names them; the first word counts,
+    /// since one process serves one client.
     pub fn name_client(&self, name: &str, version: &str) {
-        let _ = self.0.client.set(bounded(&format!("{} {}", bounded(name, 96), bounded(version, 32)), 128).into_owned());
+        self.name(By::Agent, name, version);
+    }
+
+    /// Tells which of this program's commands does what is recorded. Nobody else can say so of themselves.
+    pub fn name_command(&self, command: &str) {
+        self.name(By::Command, &format!("mcp-credentials-broker {command}"), env!("CARGO_PKG_VERSION"));
+    }
+
+    fn name(&self, by: By, name: &str, version: &str) {
+        let name = bounded(&format!("{} {}", bounded(name, 96), bounded(version, 32)), 128).into_owned();
+        let _ = self.0.client.set(Client { by, name });
     }
 
     /// Writes one entry, without waiting.
     pub fn record(&self, event: Event<'_>) {
         let dropped = self.0.dropped.swap(0, Ordering::Relaxed);
-        let client = self.0.client.get().map(String::as_str);
+        let client = self.0.client.get();
         let line = event.line(client, 0);
         let written = if dropped == 0 {
             line.as_deref().is_some_and(|line| self.0.lines.push(line))

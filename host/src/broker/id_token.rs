@@ -151,6 +151,7 @@ impl KeyStore {
             limit: MAX_JWKS,
             cut: false,
             timeout: Duration::from_secs(15),
+            keep: false,
         };
         let answer = egress.send(request).await.map_err(Error::from)?;
         if answer.status != 200 {

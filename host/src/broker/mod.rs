@@ -147,6 +147,12 @@ impl Broker {
         ready
     }
 
+    /// How many components are being compiled at this moment.
+    #[must_use]
+    pub fn compiling(&self) -> tokio::sync::watch::Receiver<usize> {
+        self.providers.compiling()
+    }
+
     /// What the operator's file says of secrets.
     #[must_use]
     pub const fn policies(&self) -> &spending::policy::Policies {

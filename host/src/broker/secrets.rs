@@ -112,6 +112,7 @@ impl Broker {
     pub fn delete_secret(&self, name: &str) -> Result<SecretName> {
         let deleted = SecretName::parse(name)
             .and_then(|name| self.reserved.check(&name).map(|()| name))
+            .and_then(|name| self.policies.may_forget(&name, self.acts_for_operator()).map(|()| name))
             .and_then(|name| self.vault.delete(&name)?.map(|_| name.clone()).ok_or_else(|| unknown(&name)));
         self.record_simple("delete_secret", name, &deleted);
         deleted
@@ -191,7 +192,7 @@ impl Broker {
             limits: Arc::clone(&limits),
             uses: 0,
         };
-        let id = self.references().issue(reference)?.to_string();
+        let id = self.references().issue(&reference)?.to_string();
         Ok(Issued { id, name, purpose: purpose.to_owned(), deadline, lifetime, clipped, limits })
     }
 

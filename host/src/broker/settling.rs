@@ -56,13 +56,18 @@ impl Broker {
         }
         let scopes = check_scopes(&descriptor.name, &request.scopes, provider.operator().scopes.as_deref())?;
         let reservation = self.flows.reserve(&name)?;
-        let settings = Arc::new(self.settings(&provider).await?);
+        if provider.missing().is_some() {
+            // says what is missing; nothing is compiled for that
+            self.settings(&provider).await?;
+        }
+        // Each may take long, a command that gives a secret as a component that is not compiled yet.
+        let (settings, prepared) = tokio::try_join!(self.settings(&provider), self.providers.prepared(&provider))?;
+        let (settings, prepared) = (Arc::new(settings), prepared.clone());
         let client_id = settings.plain("client_id").unwrap_or_default().to_owned();
         let old = self.vault.get(&name)?;
         let newcomer = Newcomer { provider: &provider, client_id: &client_id, replace: request.replace };
         may_replace(&name, old.as_ref(), newcomer, Whose::NotKnownYet)?;
 
-        let prepared = self.providers.prepared(&provider).await?.clone();
         let mut context =
             Context { descriptor: Arc::clone(&descriptor), settings, resolved: Arc::default(), egress: self.egress.clone() };
         let resolution = self.resolve(&prepared, &context).await?;

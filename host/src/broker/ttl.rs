@@ -72,6 +72,32 @@ impl Deadline {
     }
 }
 
+/// A deadline in 16 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Packed {
+    /// Nanoseconds since 1970.
+    pub(super) wall: u64,
+    /// Nanoseconds since a moment that whoever packs it knows.
+    pub(super) steady: u64,
+}
+
+impl Deadline {
+    pub(super) fn packed(&self, since: Instant) -> Packed {
+        let nanos = |span: Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        Packed {
+            wall: nanos(self.wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()),
+            steady: nanos(self.steady.saturating_duration_since(since)),
+        }
+    }
+
+    pub(super) fn unpacked(packed: Packed, since: Instant) -> Self {
+        Self {
+            wall: SystemTime::UNIX_EPOCH + Duration::from_nanos(packed.wall),
+            steady: since + Duration::from_nanos(packed.steady),
+        }
+    }
+}
+
 /// Milliseconds since 1970, as the predecessor told times.
 #[must_use]
 pub fn millis(time: SystemTime) -> u64 {

@@ -39,7 +39,7 @@ async fn show(headless: bool) -> Result<()> {
     let rehearsal = Rehearsal::start().await?;
     let config = configuration(&rehearsal, headless);
     let egress = Egress::new(&config.egress)?;
-    let providers = Providers::new(&config, &[], super::serve::compile_cache())?;
+    let providers = Providers::new(&config, &[], super::serve::workshop().clone())?;
     let broker = Broker::new(&config, Arc::new(Memory::default()), providers, Audit::to(std::io::sink()), None)?;
     let (mut agent, served) = Agent::start(broker)?;
 
@@ -237,7 +237,8 @@ async fn request(
     headers: HeaderMap,
     body: Option<Zeroizing<Vec<u8>>>,
 ) -> Result<Incoming> {
-    let outgoing = Outgoing { method, url, headers, body, limit: 64 * 1024, cut: false, timeout: Duration::from_secs(10) };
+    let outgoing =
+        Outgoing { method, url, headers, body, limit: 64 * 1024, cut: false, timeout: Duration::from_secs(10), keep: false };
     egress.send(outgoing).await.map_err(Error::from)
 }
 

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -38,7 +38,8 @@ pub(super) struct Given {
 pub(super) struct Exec {
     #[command(flatten)]
     given: Given,
-    /// Keeps a secret's current value in a file while the command runs: renewed in time, removed at the end.
+    /// Keeps a secret's current value in a file while the command runs: renewed in time, removed at the end. Others of
+    /// your programs can read it; where reveal = "deny" holds, the operator's file must name it.
     #[arg(long = "refresh-file", value_name = "PATH=SECRET")]
     refresh_file: Vec<String>,
     /// Takes the values of all secrets out of what the command prints. It then sees no terminal on its output.
@@ -53,16 +54,15 @@ pub(super) struct Exec {
 const LOOK: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
 
 pub(super) fn run(options: &Options, exec: &Exec) -> Result<ExitCode> {
-    let kept = exec.refresh_file.iter().map(|text| pair(text, "--refresh-file PATH=SECRET")).collect::<Result<Vec<_>>>()?;
+    let kept = exec.refresh_file.iter().map(|text| kept_file(text)).collect::<Result<Vec<_>>>()?;
     let (broker, runtime) = Session::open(options, "exec")?.parts();
-    let names: Vec<_> = kept.iter().map(|(_, name)| name.clone()).collect();
-    let (plan, mut values) = match runtime.block_on(prepare(&broker, "exec", &exec.given, &names, &exec.command))? {
+    let (plan, mut values) = match runtime.block_on(prepare(&broker, "exec", &exec.given, &kept, &exec.command))? {
         Ok(prepared) => prepared,
         Err(error) => return Ok(cannot_start(&error)),
     };
     let mut files = Vec::new();
     for (path, name) in kept {
-        let mut file = KeptFile::new(PathBuf::from(path))?;
+        let mut file = KeptFile::new(path)?;
         let value = runtime.block_on(spend(&broker, "exec", &name, &plan))?.value;
         file.keep(&value)?;
         values.push((name.clone(), value));
@@ -100,7 +100,7 @@ pub(super) async fn prepare(
     broker: &Arc<Broker>,
     event: &str,
     given: &Given,
-    more: &[SecretName],
+    kept: &[(PathBuf, SecretName)],
     command: &[OsString],
 ) -> Result<std::result::Result<(Plan, Vec<(SecretName, Secret)>), CannotStart>> {
     let env = given.env.iter().map(|text| variable(text, "--env VARIABLE=SECRET")).collect::<Result<Vec<_>>>()?;
@@ -112,18 +112,17 @@ pub(super) async fn prepare(
         Ok(program) => program,
         Err(error) => return Ok(Err(error)),
     };
-    let names: Vec<SecretName> = env.iter().chain(&file).map(|(_, name)| name.clone()).chain(more.iter().cloned()).collect();
-    let loose = process::loose(&program.canonical);
-    let started = Started { file: &program.canonical, arguments, loose: loose.as_deref() };
-    if let Err(error) = broker.may_be_handed(&started, &names) {
-        for name in &names {
-            broker.refused(name, Door { event, process: program.typed.to_str(), destination: None }, &error);
+    let names: Vec<SecretName> = env.iter().chain(&file).map(|(_, name)| name.clone()).collect();
+    let path = whole(&program.path)?;
+    let started = Started { path: &path, file: &program.canonical, arguments, loose: &process::loose };
+    let pinned = broker.may_be_handed(&started, &names, kept).inspect_err(|error| {
+        for name in names.iter().chain(kept.iter().map(|(_, name)| name)) {
+            broker.refused(name, Door { event, process: program.typed.to_str(), destination: None }, error);
         }
         broker.audit().flush();
-        return Err(error);
-    }
+    })?;
     let mut plan = Plan {
-        pinned: broker.is_any_hidden(&names),
+        pinned,
         arguments: arguments.to_vec(),
         handed: Vec::new(),
         without: process::not_for_others(&broker.secret_variables(), &given.keep),
@@ -212,6 +211,19 @@ fn variable(text: &str, form: &str) -> Result<(String, SecretName)> {
         return Ok((variable, name));
     }
     Err(Error::new(Code::InvalidArgument, "This is no name for a variable.", format!("Write it as {form}.")))
+}
+
+/// Its whole path, as the operator's file would name it.
+fn kept_file(text: &str) -> Result<(PathBuf, SecretName)> {
+    let (path, name) = pair(text, "--refresh-file PATH=SECRET")?;
+    Ok((whole(Path::new(&path))?, name))
+}
+
+pub(super) fn whole(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(|error| {
+        let hint = "Give the whole path, or change into a folder that is there.";
+        Error::new(Code::InvalidArgument, format!("The path cannot be completed: {error}."), hint)
+    })
 }
 
 fn pair(text: &str, form: &str) -> Result<(String, SecretName)> {

@@ -104,6 +104,16 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Compiles a component for a broker that started this.
+    #[command(hide = true)]
+    CompileComponent {
+        /// A folder of this user's own.
+        #[arg(long)]
+        into: PathBuf,
+        /// How long it may take.
+        #[arg(long)]
+        seconds: u64,
+    },
     /// Prints what a shell needs to complete commands and options.
     Completions {
         /// The shell.
@@ -132,6 +142,9 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return failure::misread(&error),
     };
+    if let Some(Command::CompileComponent { into, seconds }) = &arguments.command {
+        return ExitCode::from(crate::sandbox::compile_as_child(into, *seconds));
+    }
     crate::telemetry::init();
     let options = &arguments.options;
     let done = match arguments.command {
@@ -149,6 +162,8 @@ pub fn main() -> ExitCode {
         Some(Command::Vault(command)) => vault::run(command, options),
         Some(Command::Audit(command)) => audit::run(command, options),
         Some(Command::Doctor { json }) => doctor::run(options, json),
+        // It is done already.
+        Some(Command::CompileComponent { .. }) => Ok(()),
         Some(Command::Completions { shell }) => {
             completions::run(shell);
             Ok(())

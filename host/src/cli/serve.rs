@@ -3,7 +3,7 @@
 use std::env::VarError;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use super::Options;
@@ -14,6 +14,7 @@ use crate::error::{Code, Error, Result};
 use crate::mcp;
 use crate::providers::Providers;
 use crate::providers::lock::Approvals;
+use crate::sandbox::Workshop;
 use crate::secret::Secret;
 use crate::vault::{self, Vault};
 
@@ -65,7 +66,7 @@ pub(super) fn build(options: &Options, audit: Audit) -> Result<(Arc<Broker>, Arc
 
 /// The providers of this user: what the configuration and the command line name, and what is in the lock.
 pub(super) fn providers(config: &Config, plugins: &[PathBuf]) -> Result<Providers> {
-    let providers = Providers::new(config, plugins, compile_cache())?;
+    let providers = Providers::new(config, plugins, workshop().clone())?;
     let folders = directories::ProjectDirs::from("", "", "mcp-credentials-broker");
     Ok(match folders {
         Some(folders) => providers.with_approvals(Approvals::at(folders.data_dir().to_owned())),
@@ -86,10 +87,22 @@ fn jwt_secret(variable: std::result::Result<String, VarError>) -> Result<Option<
     }
 }
 
-/// Where compiled components rest; its content is executed, so it is a folder of this user alone.
-pub(super) fn compile_cache() -> Option<PathBuf> {
-    let folders = directories::ProjectDirs::from("", "", "mcp-credentials-broker")?;
-    Some(folders.cache_dir().join("components"))
+/// Where compiled components rest; its content is executed, so it is a folder of this user alone. A child of this program
+/// compiles them.
+pub(super) fn workshop() -> &'static Workshop {
+    static WORKSHOP: LazyLock<Workshop> = LazyLock::new(|| {
+        let Some(folders) = directories::ProjectDirs::from("", "", "mcp-credentials-broker") else {
+            return Workshop::here();
+        };
+        let workshop = Workshop::keeping(folders.cache_dir().join("components"));
+        // On Linux the name of what runs, even where another version lies in its place by now.
+        let program = Some(PathBuf::from("/proc/self/exe")).filter(|link| link.exists());
+        match program.or_else(|| std::env::current_exe().ok()) {
+            Some(program) => workshop.compiled_by(program),
+            None => workshop,
+        }
+    });
+    &WORKSHOP
 }
 
 fn started(runtime: std::io::Result<tokio::runtime::Runtime>) -> Result<tokio::runtime::Runtime> {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 use super::Options;
-use super::serve::{build, runtime};
+use super::serve::{self, build, runtime};
+use super::terminal::telling;
 use crate::audit::Audit;
 use crate::broker::Broker;
 use crate::error::{Code, Error, Result};
@@ -26,7 +27,7 @@ impl Session {
         // A person sees what comes of it; the trail beside the vault keeps it.
         let audit = Audit::to(std::io::sink());
         let (broker, vault) = build(options, audit)?;
-        broker.audit().name_client(&format!("mcp-credentials-broker {command}"), env!("CARGO_PKG_VERSION"));
+        broker.audit().name_command(command);
         if vault.file().is_none() {
             return Err(no_vault());
         }
@@ -44,7 +45,7 @@ impl Session {
     /// Does what the command says, and writes the trail out whatever came of it.
     pub(super) fn run<T>(self, act: impl AsyncFnOnce(&Arc<Broker>) -> Result<T>) -> Result<T> {
         let done = self.runtime.block_on(async {
-            let done = act(&self.broker).await;
+            let done = telling(serve::workshop().compiling(), act(&self.broker)).await;
             self.broker.close().await;
             done
         });

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
 
+use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use crate::error::{Code, Error, Result};
@@ -103,6 +104,24 @@ impl Progress {
     pub(super) fn show(&self, text: &str) {
         if self.shown {
             let _ = write!(std::io::stderr(), "\r{text}\u{1b}[K");
+        }
+    }
+}
+
+/// Does it, and says meanwhile whether a component is being compiled: that may take as long as a person gets impatient.
+pub(super) async fn telling<T>(mut compiling: watch::Receiver<usize>, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    let mut line: Option<Progress> = None;
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            Ok(()) = compiling.changed() => {
+                // what was shown goes
+                line.take();
+                if *compiling.borrow_and_update() > 0 {
+                    line.insert(Progress::new()).show("Compiling a component. What comes of it is kept, so this happens once.");
+                }
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::Options;
-use super::exec::{Given, cannot_start, prepare};
+use super::exec::{Given, cannot_start, prepare, whole};
 use super::session::Session;
 use crate::broker::doors::exec::Started;
 use crate::error::Result;
@@ -30,20 +30,25 @@ pub(super) struct Wrap {
 
 pub(super) fn run(options: &Options, arguments: &Wrap) -> Result<ExitCode> {
     let (broker, runtime) = Session::open(options, "wrap")?.parts();
-    let (plan, _) = match runtime.block_on(prepare(&broker, "wrap", &arguments.given, &[], &arguments.command))? {
+    let (plan, handed) = match runtime.block_on(prepare(&broker, "wrap", &arguments.given, &[], &arguments.command))? {
         Ok(prepared) => prepared,
         Err(error) => return Ok(cannot_start(&error)),
     };
     let name = arguments.name.clone().unwrap_or_else(|| file_name(&plan.program.path));
-    let loose = process::loose(&plan.program.canonical);
-    let started = Started { file: &plan.program.canonical, arguments: &plan.arguments, loose: loose.as_deref() };
-    let places = broker.places(&name, &started)?;
-    let pinned = plan.pinned || broker.is_any_hidden(places.iter().map(|place| &place.secret));
+    let path = whole(&plan.program.path)?;
+    let started = Started { path: &path, file: &plan.program.canonical, arguments: &plan.arguments, loose: &process::loose };
+    let (places, pinned) = broker.places(&name, &started)?;
+    let pinned = plan.pinned.or(pinned);
     let ready = match (process::Plan { pinned, ..plan }).ready() {
         Ok(ready) => ready,
         Err(error) => return Ok(cannot_start(&error)),
     };
-    let wrapping = Wrapping { broker: broker.clone(), name, places, learn: arguments.learn };
+    let tables = broker.wrap_tables();
+    if !tables.contains(&name.as_str()) {
+        let there = if tables.is_empty() { String::new() } else { format!(" There are: {}.", tables.join(", ")) };
+        eprintln!("broker.toml has no [wrap.\"{name}\"], so no tool call may carry a secret.{there}");
+    }
+    let wrapping = Wrapping { broker: broker.clone(), name, places, handed, learn: arguments.learn };
     let done = runtime.block_on(wrap(wrapping, ready, std::io::stdin(), std::io::stdout()));
     runtime.block_on(broker.close());
     runtime.shutdown_timeout(Duration::from_millis(50));

@@ -35,6 +35,8 @@ pub struct Exec {
     pub program: Program,
     /// Which secrets it may be given.
     pub secrets: Vec<SecretName>,
+    /// The one file in which they may be kept while it runs: absolute.
+    pub refresh_file: Option<PathBuf>,
 }
 
 /// `[wrap."NAME"]`.
@@ -51,12 +53,49 @@ pub struct Wrap {
 pub struct Place {
     /// The tool's name, or `*` for any.
     pub tool: String,
-    /// The steps of the JSON Pointer (RFC 6901) into the arguments, unescaped; never empty.
-    pub argument: Vec<String>,
+    /// The steps of the JSON Pointer (RFC 6901) into the arguments; never empty.
+    pub argument: Vec<Step>,
     /// The secret.
     pub secret: SecretName,
     /// What stands before it in the same text, such as `Bearer `.
     pub prefix: String,
+}
+
+/// A step into a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// To a member.
+    Member(String),
+    /// To an element.
+    Element(usize),
+}
+
+impl Step {
+    /// A step of a JSON Pointer, unescaped. A number is an element and never a member of that name: RFC 6901 leaves that
+    /// to the document, and so to the agent.
+    #[must_use]
+    pub fn of_pointer(text: String) -> Self {
+        let is_index = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+        text.parse().ok().filter(|_| is_index).map_or(Self::Member(text), Self::Element)
+    }
+
+    /// As it stands in a JSON Pointer.
+    #[must_use]
+    pub fn in_pointer(&self) -> String {
+        match self {
+            Self::Member(name) => name.replace('~', "~0").replace('/', "~1"),
+            Self::Element(index) => index.to_string(),
+        }
+    }
+
+    /// Whether a JSON Pointer can say it.
+    #[must_use]
+    pub fn has_pointer(&self) -> bool {
+        match self {
+            Self::Member(name) => Self::of_pointer(name.clone()) == *self,
+            Self::Element(_) => true,
+        }
+    }
 }
 
 /// What git signs in to a host with.

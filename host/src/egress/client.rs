@@ -1,9 +1,10 @@
-//! One request over one connection of its own: to the judged addresses, with the name in TLS and `Host`.
+//! One request: to the judged addresses, with the name in TLS and `Host`. Over a connection of its own, or one that was
+//! kept from the last request to the same place.
 
 use std::error::Error as StdError;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -13,6 +14,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::failure::{Failure, Target};
+use super::kept::{CONNECTIONS, Kept, Place};
 use super::{Incoming, Outgoing};
 use crate::error::foreign;
 
@@ -23,6 +25,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const AGENT: &str = concat!("mcp-credentials-broker/", env!("CARGO_PKG_VERSION"));
 
 /// How the connection is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Way {
     /// To the address in the URL.
     Literal,
@@ -34,6 +37,7 @@ pub(super) enum Way {
 
 /// Sends the request and reads the answer up to its limit. `begun` is set before anything can have been sent.
 pub(super) async fn exchange(
+    kept: &Kept<reqwest::Client>,
     tls: ClientConfig,
     way: Way,
     target: &Target,
@@ -59,14 +63,26 @@ pub(super) async fn exchange(
         request.url.set_port(None).map_err(|()| broken(target, "the URL has no place for a port"))?;
     }
     request.headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(AGENT));
-    let client = build(tls, way, target, request.url.scheme() == "https").map_err(explain)?;
-    let mut outgoing = client.request(request.method, request.url).headers(request.headers);
-    if let Some(body) = request.body {
-        // Owned, not copied: the bytes are wiped when the connection lets go of them.
-        outgoing = outgoing.body(Bytes::from_owner(body));
-    }
-    begun.store(true, Ordering::Relaxed);
-    let mut answer = outgoing.send().await.map_err(explain)?;
+    let https = request.url.scheme() == "https";
+    let sent = match request.body {
+        None if request.keep => {
+            let place = Place { https, host: target.host.clone(), port: target.port, way: sorted(way) };
+            begun.store(true, Ordering::Relaxed);
+            let outgoing = (request.method, request.url, request.headers);
+            over_kept(kept, place, outgoing, |way| build(tls.clone(), way, target, https)).await
+        }
+        body => {
+            let client = build(tls, way, target, https).map_err(explain)?;
+            let mut outgoing = client.request(request.method, request.url).headers(request.headers);
+            if let Some(body) = body {
+                // Owned, not copied: the bytes are wiped when the connection lets go of them.
+                outgoing = outgoing.body(Bytes::from_owner(body));
+            }
+            begun.store(true, Ordering::Relaxed);
+            outgoing.send().await
+        }
+    };
+    let mut answer = sent.map_err(explain)?;
     let too_large = || Failure::TooLarge { target: target.clone(), limit };
     let announced = usize::try_from(answer.content_length().unwrap_or(0)).unwrap_or(usize::MAX);
     if announced > limit && !may_cut {
@@ -88,6 +104,36 @@ pub(super) async fn exchange(
     Ok(Incoming { status: answer.status().as_u16(), headers: std::mem::take(answer.headers_mut()), body, cut })
 }
 
+/// Sends it over a connection that was kept, if there is one, and once more over a new one where that turns out closed.
+async fn over_kept(
+    kept: &Kept<reqwest::Client>,
+    place: Place,
+    (method, url, headers): (http::Method, Url, http::HeaderMap),
+    build: impl Fn(Way) -> reqwest::Result<reqwest::Client>,
+) -> reqwest::Result<reqwest::Response> {
+    if let Some(client) = kept.get(&place, Instant::now()) {
+        match client.request(method.clone(), url.clone()).headers(headers.clone()).send().await {
+            Err(error) if !error.is_timeout() && !error.is_connect() => kept.forget(&place),
+            sent => return sent,
+        }
+    }
+    let client = build(place.way.clone())?;
+    let answer = client.request(method, url).headers(headers).send().await?;
+    kept.keep(place, client, Instant::now());
+    Ok(answer)
+}
+
+/// The same addresses in another order are the same place.
+fn sorted(way: Way) -> Way {
+    match way {
+        Way::Pinned(mut addresses) => {
+            addresses.sort_unstable();
+            Way::Pinned(addresses)
+        }
+        other => other,
+    }
+}
+
 /// No redirect, no retry, no proxy but the given one: nothing goes where it has not been judged.
 fn build(tls: ClientConfig, way: Way, target: &Target, https: bool) -> reqwest::Result<reqwest::Client> {
     #[expect(clippy::disallowed_methods, reason = "this is the one door out")]
@@ -99,6 +145,9 @@ fn build(tls: ClientConfig, way: Way, target: &Target, https: bool) -> reqwest::
         .referer(false)
         .https_only(https)
         .connect_timeout(CONNECT_TIMEOUT)
+        // no timer of the library's: who comes next looks at the clock
+        .pool_idle_timeout(None)
+        .pool_max_idle_per_host(CONNECTIONS)
         .no_proxy();
     match way {
         Way::Literal => builder,

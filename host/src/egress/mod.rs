@@ -3,8 +3,9 @@
 //! A component can ask for the endpoints of its table only (the sandbox sees to that), but tables, settings and
 //! discovery documents name hosts, and hosts can be made to lead anywhere. So every request takes the same steps, in
 //! this order: the URL is matched against the operator's rule; its name is resolved once; every address is judged; the
-//! connection goes to a judged address, with the name in TLS. Nothing is followed, retried or decompressed, no
-//! proxy is taken from the environment, and no answer is read past its limit.
+//! connection goes to a judged address, with the name in TLS. Nothing is followed or decompressed, nothing is sent twice
+//! but what may be and found a kept connection closed, no proxy is taken from the environment, and no answer is read past
+//! its limit.
 //!
 //! With `[egress] proxy` the proxy resolves names. Then URLs are judged by what stands in them (addresses, `localhost`,
 //! the operator's lists), and what other names lead to is the proxy's to decide.
@@ -18,12 +19,14 @@
 //! | [`deadline`] | how long anything is waited for |
 //! | `roots` | whom TLS trusts |
 //! | `client` | one request |
+//! | `kept` | connections that are kept for the next one |
 //! | `failure` | why there is no answer, for components and for the operator |
 
 pub mod address;
 mod client;
 pub mod deadline;
 mod failure;
+mod kept;
 mod network;
 mod resolve;
 mod roots;
@@ -46,6 +49,7 @@ pub use failure::{Failure, Refusal, Target};
 use crate::config;
 use crate::error::Result;
 use client::Way;
+use kept::Kept;
 use rule::{Route, Rules};
 
 /// The door. Cloning it is cheap.
@@ -56,6 +60,7 @@ struct Inner {
     rules: Rules,
     extra_roots: Vec<CertificateDer<'static>>,
     tls: OnceCell<ClientConfig>,
+    kept: Kept<reqwest::Client>,
 }
 
 /// A request to send.
@@ -74,6 +79,9 @@ pub struct Outgoing {
     pub cut: bool,
     /// How long everything may take, from the name to the last byte of the answer.
     pub timeout: Duration,
+    /// Whether it may go over a connection that is kept, and be sent once more where that was closed: only where sending it
+    /// twice does what sending it once does.
+    pub keep: bool,
 }
 
 /// An answer, whatever its status: redirects too are answers.
@@ -108,7 +116,7 @@ impl Egress {
     /// `invalid_configuration`, naming the key.
     pub fn new(config: &config::Egress) -> Result<Self> {
         let extra_roots = config.extra_roots.as_deref().map_or_else(|| Ok(Vec::new()), roots::read)?;
-        Ok(Self(Arc::new(Inner { rules: Rules::new(config)?, extra_roots, tls: OnceCell::new() })))
+        Ok(Self(Arc::new(Inner { rules: Rules::new(config)?, extra_roots, tls: OnceCell::new(), kept: Kept::default() })))
     }
 
     /// The part of the rule that needs no network: scheme, user name, form of the host, addresses, plain http. Also for
@@ -148,7 +156,7 @@ impl Egress {
             Route::Proxy(proxy) => Way::Proxy(proxy),
         };
         let tls = if request.url.scheme() == "https" { self.tls().await? } else { roots::nobody()? };
-        client::exchange(tls, way, target, request, begun).await
+        client::exchange(&self.0.kept, tls, way, target, request, begun).await
     }
 
     async fn tls(&self) -> Result<ClientConfig, Failure> {

@@ -102,7 +102,7 @@ fn build() -> Vec<Tool> {
             &json!({
                 "url": text("The whole address, https://HOST/PATH?QUERY, percent-encoded, without a fragment. Never put a secret into it."),
                 "method": { "type": "string", "enum": METHODS, "description": "Default GET." },
-                "headers": { "type": "object", "additionalProperties": { "type": "string" }, "description": "Such as accept, content-type, if-match, range, x-github-api-version. Never authorization: the broker adds it." },
+                "headers": { "type": "object", "additionalProperties": { "type": "string" }, "description": "Such as accept, content-type, if-match, x-github-api-version. Never authorization: the broker adds it." },
                 "body": text("The body, as text."),
                 "body_base64": text("Or the body in base64, where it is no text."),
                 "secret": text("The secret's name; with purpose."),
@@ -243,7 +243,7 @@ fn build() -> Vec<Tool> {
             json!({
                 "providers": { "type": "array", "items": { "type": "object", "properties": {
                     "name": { "type": "string" }, "title": { "type": "string" }, "aliases": { "type": "array", "items": { "type": "string" } },
-                    "origin": { "type": "string" }, "login": { "type": "boolean" }, "device": { "type": "boolean" }, "refresh": { "type": "boolean" }, "configured": { "type": "boolean" },
+                    "origin": { "type": "string" }, "login": { "type": "boolean" }, "device": { "type": "boolean" }, "refresh": { "type": "boolean" }, "revoke": { "type": "boolean", "description": "Whether a login can be ended at the provider." }, "configured": { "type": "boolean" },
                     "missing": { "type": "array", "items": { "type": "string" } }, "callbackUrl": { "type": "string" }, "documentation": { "type": "string" },
                     "allowedScopes": { "type": "array", "items": { "type": "string" } },
                     "ttl": { "type": "object", "properties": { "default": { "type": "integer" }, "maximum": { "type": "integer" } } },

@@ -5,12 +5,12 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rmcp::RoleServer;
-use rmcp::model::ProgressNotificationParam;
 use rmcp::service::RequestContext;
 use serde_json::json;
 
 use super::answers::{Answer, account, failure, success, unfinished};
 use super::arguments::Arguments;
+use super::progress::{self, Progress};
 use crate::broker::Broker;
 use crate::broker::flows::{Flow, Status};
 use crate::broker::login::{LoggedIn, LoginMode, LoginRequest};
@@ -18,13 +18,12 @@ use crate::error::{Code, Error, Result, foreign};
 
 /// Clients give a call up after 60 seconds; this leaves them time to hear the answer.
 const WAIT: Duration = Duration::from_secs(45);
-/// How often a client that asked for it hears that the broker is still waiting.
-const PROGRESS: Duration = Duration::from_secs(5);
 
 pub(super) async fn start(
     broker: &Arc<Broker>,
     mut arguments: Arguments,
     context: &RequestContext<RoleServer>,
+    progress: &Progress<'_>,
 ) -> Result<Answer> {
     let request = LoginRequest {
         provider: arguments.text("provider")?,
@@ -46,7 +45,7 @@ pub(super) async fn start(
         return Ok(pending(&started.flow));
     }
     tokio::select! {
-        answer = wait(broker, &started.flow.id, context) => answer,
+        answer = wait(broker, &started.flow.id, progress) => answer,
         () = context.ct.cancelled() => {
             broker.cancel_login(&started.flow);
             Err(given_up())
@@ -58,11 +57,12 @@ pub(super) async fn await_flow(
     broker: &Arc<Broker>,
     mut arguments: Arguments,
     context: &RequestContext<RoleServer>,
+    progress: &Progress<'_>,
 ) -> Result<Answer> {
     let flow_id = arguments.text("flow_id")?;
     arguments.end()?;
     tokio::select! {
-        answer = wait(broker, &flow_id, context) => answer,
+        answer = wait(broker, &flow_id, progress) => answer,
         () = context.ct.cancelled() => Err(given_up()),
     }
 }
@@ -83,25 +83,17 @@ fn given_up() -> Error {
     Error::new(Code::Cancelled, "The call was cancelled.", "Call it again when the person is ready.")
 }
 
-async fn wait(broker: &Broker, flow_id: &str, context: &RequestContext<RoleServer>) -> Result<Answer> {
+async fn wait(broker: &Broker, flow_id: &str, progress: &Progress<'_>) -> Result<Answer> {
     let until = Instant::now() + WAIT;
-    let token = context.meta.get_progress_token();
-    let mut told = 0.0;
     loop {
         let left = until.saturating_duration_since(Instant::now());
-        let (flow, status) = broker.await_login(flow_id, if token.is_some() { left.min(PROGRESS) } else { left }).await?;
+        let (flow, status) =
+            broker.await_login(flow_id, if progress.is_wanted() { left.min(progress::EVERY) } else { left }).await?;
         match status {
             Status::Done(done) => return Ok(signed_in(&done)),
             Status::Failed(error) => return Ok(failure(&broker.redacted(error))),
             Status::Pending if Instant::now() >= until => return Ok(pending(&flow)),
-            Status::Pending => {
-                if let Some(token) = token.clone() {
-                    told += 1.0;
-                    let note = ProgressNotificationParam::new(token, told)
-                        .with_message(format!("Waiting for the person to sign in with {}.", flow.provider));
-                    let _ = context.peer.notify_progress(note).await;
-                }
-            }
+            Status::Pending => progress.tell(format!("Waiting for the person to sign in with {}.", flow.provider)).await,
         }
     }
 }

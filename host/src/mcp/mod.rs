@@ -5,6 +5,7 @@ mod arguments;
 mod catalog;
 mod login;
 mod overview;
+mod progress;
 mod request;
 mod secrets;
 mod server;
@@ -61,7 +62,6 @@ pub async fn serve(broker: Arc<Broker>, input: impl Read + Send + 'static, outpu
     let server = Arc::new(server::Server::new(Arc::clone(&broker)));
     let at_once = server::AtOnce { server: Arc::clone(&server), runtime: Handle::current() };
     let (lines, ends) = transport::Lines::start(input, output, at_once).map_err(failed)?;
-    broker.catch_up();
     // Boxed: as one type it is deeper than the compiler looks.
     let mut serving: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
         // Err: the client left before it said a word.

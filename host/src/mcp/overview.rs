@@ -27,6 +27,7 @@ fn shown(overview: &ProviderOverview) -> Value {
         "login": login,
         "device": descriptor.can_use_device(),
         "refresh": descriptor.grants.iter().any(|grant| grant == "refresh_token"),
+        "revoke": descriptor.can_revoke(),
         "ttl": { "default": overview.caps.default, "maximum": overview.caps.maximum },
     });
     if login {
@@ -46,14 +47,12 @@ fn shown(overview: &ProviderOverview) -> Value {
 pub(super) fn stats(broker: &Broker, arguments: Arguments) -> Result<Answer> {
     arguments.end()?;
     let stats = broker.stats()?;
-    let mut shown = json!({
+    let shown = json!({
         "activeTokens": stats.active_tokens,
         "activeReferences": stats.active_references,
         "storedSecrets": stats.stored_secrets,
         "pendingFlows": stats.pending_flows,
+        "pendingRevocations": stats.pending_revocations,
     });
-    if stats.pending_revocations > 0 {
-        shown["pendingRevocations"] = stats.pending_revocations.into();
-    }
     Ok(success(json!({ "stats": shown })))
 }

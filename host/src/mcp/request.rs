@@ -72,7 +72,7 @@ fn credential(arguments: &mut Arguments) -> Result<Credential> {
         (None, Some(id)) => Ok(Credential::Reference(id)),
         _ => Err(Error::new(
             Code::InvalidArgument,
-            "http_request needs either secret or reference_id.",
+            "http_request needs exactly one of secret and reference_id.",
             "Give the name of a secret together with a purpose, or the id that get_secret gave.",
         )),
     }

@@ -34,8 +34,9 @@ pub(super) async fn get(broker: &Broker, mut arguments: Arguments) -> Result<Ans
     let limits = Limits::parse(max_uses.as_ref(), arguments.optional_list("hosts")?, arguments.optional_list("methods")?)?;
     arguments.end()?;
     let issued = broker.get_narrowed_secret(&name, &purpose, ttl_seconds.as_ref(), limits).await?;
-    let mut message =
-        "Secret reference issued successfully. Use the reference ID to retrieve the actual secret value.".to_owned();
+    let mut message = "Secret reference issued successfully. Pass its id to http_request as reference_id, and the broker adds \
+                       the secret; resolve_secret gives the value itself, where that is allowed."
+        .to_owned();
     if let Some(why) = issued.clipped {
         message.push_str(&format!(" It lives {} seconds only: {why}.", issued.lifetime));
     }

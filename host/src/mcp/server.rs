@@ -10,12 +10,13 @@ use rmcp::model::{
     CallToolRequestParams, CallToolResponse, ErrorData, Implementation, JsonObject, ListToolsResult, PaginatedRequestParams,
     ServerCapabilities, ServerConfig,
 };
-use rmcp::service::RequestContext;
+use rmcp::service::{NotificationContext, RequestContext};
 use rmcp::{RoleServer, ServerHandler};
 use tokio::runtime::Handle;
 
 use super::answers::{Answer, failure};
 use super::arguments::Arguments;
+use super::progress::Progress;
 use super::{INSTRUCTIONS, catalog, login, overview, request, secrets, tokens, transport};
 use crate::broker::Broker;
 use crate::error::{Code, Error, Result, foreign};
@@ -50,6 +51,11 @@ impl ServerHandler for Server {
         config
     }
 
+    /// Not before: it may have to open the vault, and the client waits for its first answer.
+    async fn on_initialized(&self, _: NotificationContext<RoleServer>) {
+        self.broker.catch_up();
+    }
+
     async fn list_tools(
         &self,
         _: Option<PaginatedRequestParams>,
@@ -82,15 +88,19 @@ impl Server {
         };
         broker.ready(name).await?;
         let arguments = Arguments::new(name, request.arguments.unwrap_or_default());
-        match name {
-            "start_oauth_flow" => login::start(broker, arguments, context).await,
-            "await_oauth_flow" => login::await_flow(broker, arguments, context).await,
-            "revoke_secret" => secrets::revoke(broker, arguments).await,
-            "mint_token" => tokens::mint(broker, arguments).await,
-            "http_request" => request::send(broker, arguments, context).await,
-            "list_providers" => overview::providers(broker, arguments).await,
-            _ => Self::prompt(broker, name, arguments).await,
-        }
+        let progress = Progress::of(context);
+        let call = async {
+            match name {
+                "start_oauth_flow" => login::start(broker, arguments, context, &progress).await,
+                "await_oauth_flow" => login::await_flow(broker, arguments, context, &progress).await,
+                "revoke_secret" => secrets::revoke(broker, arguments).await,
+                "mint_token" => tokens::mint(broker, arguments).await,
+                "http_request" => request::send(broker, arguments, context).await,
+                "list_providers" => overview::providers(broker, arguments).await,
+                _ => Self::prompt(broker, name, arguments).await,
+            }
+        };
+        if progress.is_wanted() { progress.during(broker.compiling(), Box::pin(call)).await } else { call.await }
     }
 
     /// The tools that wait for nobody, but for a provider where a login has to be renewed. Such a call may be given up

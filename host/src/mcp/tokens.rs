@@ -56,7 +56,7 @@ pub(super) fn verify(broker: &Broker, mut arguments: Arguments) -> Result<Answer
         _ => {
             return Err(Error::new(
                 Code::InvalidArgument,
-                "verify_token needs either token or token_id.",
+                "verify_token needs exactly one of token and token_id.",
                 "Call it again with exactly one of them.",
             ));
         }

@@ -8,7 +8,7 @@ use super::start::CannotStart;
 /// A program that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
-    /// As it was typed; it becomes the program's own name for itself.
+    /// As it was typed; it becomes the program's own name for itself, unless the operator's file has one.
     pub typed: OsString,
     /// Where it was found.
     pub path: PathBuf,
@@ -58,19 +58,26 @@ fn is_program(path: &Path) -> bool {
     path.is_file()
 }
 
-/// The file, or the folder on the way to it, that others than its owner can change. A folder like `/tmp`, where everybody
-/// can write but only remove what is their own, does not count.
+/// The file, link or folder on the way to it that others than this user and root can change. A folder like `/tmp`, where
+/// everybody can write but only remove what is their own, does not count.
 #[cfg(unix)]
 #[must_use]
 pub fn loose(path: &Path) -> Option<PathBuf> {
-    use std::os::unix::fs::PermissionsExt as _;
-    path.ancestors()
-        .find(|part| {
-            let Ok(metadata) = part.metadata() else { return true };
-            let mode = metadata.permissions().mode();
-            mode & 0o022 != 0 && !(metadata.is_dir() && mode & 0o1000 != 0)
-        })
-        .map(Path::to_owned)
+    let me = rustix::process::geteuid().as_raw();
+    let is_loose = |part: &&Path| {
+        // of a link: whose it is, and what it leads to
+        let (Ok(itself), Ok(there)) = (part.symlink_metadata(), part.metadata()) else { return true };
+        [itself, there].iter().any(|found| is_loose(found, me))
+    };
+    path.ancestors().find(is_loose).map(Path::to_owned)
+}
+
+#[cfg(unix)]
+fn is_loose(found: &std::fs::Metadata, me: u32) -> bool {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let mode = found.permissions().mode();
+    let others_write = mode & 0o022 != 0 && !found.is_symlink() && !(found.is_dir() && mode & 0o1000 != 0);
+    others_write || (found.uid() != me && found.uid() != 0)
 }
 
 /// Nothing is known of modes here.
@@ -111,5 +118,25 @@ mod tests {
         mode(&folder, 0o777);
         assert_eq!(loose(&program), Some(folder.clone()));
         mode(&folder, 0o700);
+    }
+
+    #[test]
+    fn what_belongs_to_another_user_can_be_changed_by_that_user() {
+        let folder = tempfile::tempdir().unwrap();
+        let (program, link) = (folder.path().join("p"), folder.path().join("l"));
+        std::fs::write(&program, "").unwrap();
+        std::os::unix::fs::symlink(&program, &link).unwrap();
+        let me = rustix::process::geteuid().as_raw();
+        let owner = if me == 0 { 65_534 } else { me };
+        for path in [&program, &link, &folder.path().to_owned()] {
+            // it is root's; anybody else cannot give it away, and need not
+            if me == 0 {
+                std::os::unix::fs::lchown(path, Some(owner), None).unwrap();
+            }
+            let found = path.symlink_metadata().unwrap();
+            assert!(!is_loose(&found, owner) && is_loose(&found, owner + 1), "{}", path.display());
+        }
+        assert!(!is_loose(&Path::new("/").metadata().unwrap(), owner), "what is root's is nobody else's");
+        assert_eq!(loose(&program).is_some(), me == 0);
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
+use super::environment::{runs_other_code, that_run_other_code};
 use super::private_file::PrivateFile;
 use super::program::Program;
 use crate::error::{Code, Error};
@@ -13,8 +15,10 @@ use crate::secret::Secret;
 pub struct Plan {
     /// Which one.
     pub program: Program,
-    /// Whether the very file is started that was judged, not whatever its name means by then.
-    pub pinned: bool,
+    /// The path by which the operator's file names it, where it has to. Then the very file is started that was judged, not
+    /// whatever its name means by then; under that path, since some programs do what their name says; and without variables
+    /// that make it run something else.
+    pub pinned: Option<PathBuf>,
     /// Its arguments.
     pub arguments: Vec<OsString>,
     /// What it is handed.
@@ -111,12 +115,20 @@ impl Plan {
     pub fn ready(self) -> Result<Ready, CannotStart> {
         let Self { program, pinned, arguments, handed, without } = self;
         let typed = program.typed;
-        let mut command = std::process::Command::new(if pinned { &program.canonical } else { &program.path });
+        let mut command = std::process::Command::new(if pinned.is_some() { &program.canonical } else { &program.path });
         #[cfg(unix)]
-        std::os::unix::process::CommandExt::arg0(&mut command, &typed);
+        std::os::unix::process::CommandExt::arg0(&mut command, pinned.as_deref().map_or(&*typed, std::path::Path::as_os_str));
         command.args(&arguments);
         for name in &without {
             command.env_remove(name);
+        }
+        if pinned.is_some() {
+            for name in that_run_other_code() {
+                command.env_remove(name);
+            }
+            if let Some(handed) = handed.iter().find(|handed| runs_other_code(OsStr::new(&handed.variable))) {
+                return Err(not_set(&handed.variable));
+            }
         }
         let mut files = Vec::new();
         for Handed { variable, value, how } in &handed {
@@ -136,6 +148,15 @@ impl Plan {
         }
         Ok(Ready { command, files, typed })
     }
+}
+
+fn not_set(variable: &str) -> CannotStart {
+    let error = Error::new(
+        Code::NotAllowed,
+        format!("{variable} can make a program run something else, so it is not set beside a secret that is not revealed."),
+        "Give the secret to the program in another variable.",
+    );
+    CannotStart { error, exit: 126 }
 }
 
 fn unfit(variable: &str) -> CannotStart {

@@ -10,6 +10,7 @@ use super::provider::{Approval, Component, Origin, Provider};
 use super::{Providers, settings};
 use crate::config;
 use crate::error::Result;
+use crate::sandbox::Workshop;
 
 impl Providers {
     /// This component alone, under its own name, with these settings.
@@ -27,7 +28,7 @@ impl Providers {
         };
         Ok(Self {
             sandbox: OnceCell::new(),
-            cache: None,
+            workshop: Workshop::here(),
             operator: BTreeMap::new(),
             require_lock: false,
             folders: Vec::new(),

@@ -20,12 +20,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, watch};
 
 use crate::config::{self, Config};
 use crate::descriptor::Descriptor;
 use crate::error::{Code, Error, Result, foreign};
-use crate::sandbox::{Prepared, Sandbox};
+use crate::sandbox::{Prepared, Sandbox, Workshop};
 use lock::Approvals;
 use provider::Component;
 pub use provider::{Approval, Origin, Provider};
@@ -33,7 +33,7 @@ pub use provider::{Approval, Origin, Provider};
 /// All providers of this process.
 pub struct Providers {
     sandbox: OnceCell<Sandbox>,
-    cache: Option<PathBuf>,
+    workshop: Workshop,
     operator: BTreeMap<String, config::Provider>,
     require_lock: bool,
     folders: Vec<PathBuf>,
@@ -80,12 +80,12 @@ impl Listing {
 }
 
 impl Providers {
-    /// Takes in what the operator configured. `folders` come from the command line; `cache` is where compiled
-    /// components rest.
+    /// Takes in what the operator configured. `folders` come from the command line; `workshop` is who
+    /// compiles components, and where they rest.
     ///
     /// # Errors
     /// `invalid_configuration` where `[providers.…]` has a setting that the provider does not know.
-    pub fn new(config: &Config, folders: &[PathBuf], cache: Option<PathBuf>) -> Result<Self> {
+    pub fn new(config: &Config, folders: &[PathBuf], workshop: Workshop) -> Result<Self> {
         let given_away = given_away(config);
         let embedded = OnceLock::new();
         // Without a section nothing can be wrong, and what is embedded is read when it is needed.
@@ -93,10 +93,10 @@ impl Providers {
             let _ = embedded.set(configured(config, &given_away)?);
         }
         let folders: Vec<PathBuf> = config.plugins.iter().chain(folders).cloned().collect();
-        check_provider_names(config, folders.is_empty())?;
+        check_provider_names(config)?;
         Ok(Self {
             sandbox: OnceCell::new(),
-            cache,
+            workshop,
             operator: config.providers.clone(),
             require_lock: config.require_lock,
             folders,
@@ -164,7 +164,13 @@ impl Providers {
     /// # Errors
     /// `internal` where the platform cannot run it.
     pub async fn sandbox(&self) -> Result<&Sandbox> {
-        self.sandbox.get_or_try_init(|| async { Sandbox::new(self.cache.as_deref()) }).await
+        self.sandbox.get_or_try_init(|| async { Sandbox::new(&self.workshop) }).await
+    }
+
+    /// How many components are being compiled at this moment.
+    #[must_use]
+    pub fn compiling(&self) -> watch::Receiver<usize> {
+        self.workshop.compiling()
     }
 
     /// The component of a provider, compiled at its first need, under its limits.
@@ -238,14 +244,14 @@ fn is_called(descriptor: &Descriptor, name: &str) -> bool {
     descriptor.name == name || descriptor.aliases.iter().any(|alias| alias == name)
 }
 
-/// A misspelt `[providers.NAME]` is an error, unless a folder may hold a component of that name.
-fn check_provider_names(config: &Config, closed: bool) -> Result<()> {
+/// A `[providers.NAME]` that is nearly an embedded name is an error: a misspelt scope limit would be no limit. Any other
+/// name may be that of a component that is approved or dropped in later; until then it is listed as unusable.
+fn check_provider_names(config: &Config) -> Result<()> {
     for (name, operator) in &config.providers {
         let known = operator.component.is_some() || embedded::all().iter().any(|known| is_called(&known.descriptor, name));
         let names = embedded::all().iter().map(|component| component.descriptor.name.as_str());
         let near = names.max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name))).unwrap_or("oauth2");
-        // a misspelt scope limit is no limit, so what is nearly an embedded name is an error even then
-        if known || (!closed && strsim::jaro(near, name) < 0.9) {
+        if known || strsim::jaro(near, name) < 0.9 {
             continue;
         }
         return Err(Error::new(
@@ -286,7 +292,7 @@ mod tests {
     #[test]
     fn a_misspelt_section_is_an_error_even_where_a_folder_may_hold_others() {
         let new = |name: &str, folders: &[PathBuf]| {
-            Providers::new(&config(&[(name, config::Provider::default())]), folders, None).err()
+            Providers::new(&config(&[(name, config::Provider::default())]), folders, Workshop::here()).err()
         };
         let folder = [PathBuf::from("plugins")];
         assert!(new("githb", &[]).unwrap().hint().contains("[providers.github]"));
@@ -298,7 +304,7 @@ mod tests {
     #[test]
     fn an_embedded_name_is_free_only_where_the_operators_file_gives_it_away() {
         let names = |sections: &[(&str, config::Provider)]| {
-            let providers = Providers::new(&config(sections), &[], None).unwrap();
+            let providers = Providers::new(&config(sections), &[], Workshop::here()).unwrap();
             let name = |provider: &Arc<Provider>| {
                 std::iter::once(&provider.descriptor.name).chain(&provider.descriptor.aliases).cloned().collect::<Vec<_>>()
             };

@@ -71,16 +71,16 @@ impl Provider {
         names.any(|name| variable.starts_with(&dropin::prefix(name)))
     }
 
-    /// Whose logins these are: `embedded:NAME`, which a new release of the broker keeps; `plugin:NAME` for what is in the
-    /// lock, which an approved update keeps; `plugin:NAME:DIGEST` for what only lies in a folder, since nobody has
-    /// approved other bytes under its name.
+    /// Whose logins these are: `embedded:NAME`, which a new release of the broker keeps; `plugin:NAME:DIGEST` for a drop-in,
+    /// with the digest of the first bytes of that name that were approved. An approved update keeps it; what is approved
+    /// anew after it was removed begins anew.
     #[must_use]
     pub fn lineage(&self) -> String {
         let name = &self.descriptor.name;
         match &self.source {
             Component::Embedded { .. } => format!("embedded:{name}"),
             Component::DropIn(origin) => match &origin.approval {
-                Approval::Lock { .. } => format!("plugin:{name}"),
+                Approval::Lock { earlier } => format!("plugin:{name}:{}", earlier.first().unwrap_or(&origin.sha256)),
                 Approval::Place => format!("plugin:{name}:{}", origin.sha256),
             },
         }
@@ -201,9 +201,9 @@ mod tests {
     #[test]
     fn an_approved_update_keeps_the_logins_and_other_bytes_have_none() {
         let approved = provider(Approval::Lock { earlier: vec!["old".to_owned()] });
-        assert_eq!(approved.lineage(), "plugin:acme");
+        assert_eq!(approved.lineage(), "plugin:acme:old");
         for (lineage, owned) in [
-            ("plugin:acme", true),
+            ("plugin:acme", false),
             ("plugin:acme:new", true),
             ("plugin:acme:old", true),
             ("plugin:acme:other", false),

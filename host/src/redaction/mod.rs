@@ -60,7 +60,22 @@ impl Redactor {
         out.text
     }
 
-    /// The same for a text, such as an error's or a log line.
+    /// The beginning of a text whose rest was cut off. It ends so far before the cut that no half of a secret is shown, and
+    /// always as far: how much is held back would tell an agent, guess by guess, how a secret begins.
+    #[must_use]
+    pub fn redact_beginning(&self, text: &[u8]) -> Vec<u8> {
+        let end = text.len().saturating_sub(forms::PIECE - 1);
+        let mut out = Cover::new(end);
+        self.0.index.scan(text, false, |found| {
+            if found.start < end {
+                out.found(self, text, found);
+            }
+        });
+        out.copy(text, end);
+        out.text
+    }
+
+    /// [`Redactor::redact`] for a text, such as an error's or a log line.
     #[must_use]
     pub fn redact_text(&self, text: &str) -> String {
         String::from_utf8(self.redact(text.as_bytes())).unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned())

@@ -162,3 +162,13 @@ fn it_does_not_show_itself() {
 fn an_error_text_is_redacted_as_text() {
     assert_eq!(redactor(&[("t", TOKEN)]).redact_text(&format!("„{TOKEN}“ is wrong")), "„[secret:t]“ is wrong");
 }
+
+#[test]
+fn the_end_of_a_cut_text_tells_nothing_of_how_a_secret_begins() {
+    let redactor = redactor(&[("a", "ghp_0123456789abcdef")]);
+    let shown = |end: &str| redactor.redact_beginning(format!("{}{end}", "x".repeat(2000)).as_bytes()).len();
+    assert_eq!(shown("ghp_01234"), shown("ghp_9876X"));
+    let across = format!("{}ghp_0123456789abcdef{}", "x".repeat(1000), "y".repeat(500));
+    assert_eq!(redactor.redact_beginning(across.as_bytes()), format!("{}[secret:a]", "x".repeat(1000)).as_bytes());
+    assert!(redactor.redact_beginning(b"short").is_empty());
+}

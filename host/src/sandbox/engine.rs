@@ -11,20 +11,12 @@ use crate::error::{Code, Error, Result};
 /// How often a running component is interrupted to look at the clock.
 pub(super) const TICK: Duration = Duration::from_millis(10);
 
-/// An engine with a compile cache in `cache` (made private first), or without one where that folder is not to be had.
-///
-/// What lies in the folder is executed as native code: it must belong to this user, and nobody else may write to it.
-pub(super) fn engine(cache: Option<&Path>) -> Result<Engine> {
+/// An engine, with a cache of what was compiled or without.
+pub(super) fn engine(cache: Option<Cache>) -> Result<Engine> {
     let mut config = Config::new();
     config.epoch_interruption(true);
     config.wasm_component_model(true);
-    match cache.map(open_cache) {
-        Some(Ok(cache)) => {
-            config.cache(Some(cache));
-        }
-        Some(Err(reason)) => tracing::warn!("components are compiled anew each time: {reason}"),
-        None => {}
-    }
+    config.cache(cache);
     Engine::new(&config).map_err(|error| {
         Error::new(
             Code::Internal,
@@ -34,7 +26,10 @@ pub(super) fn engine(cache: Option<&Path>) -> Result<Engine> {
     })
 }
 
-fn open_cache(folder: &Path) -> Result<Cache, String> {
+/// A compile cache in a folder, which is made private first.
+///
+/// What lies in the folder is executed as native code: it must belong to this user, and nobody else may write to it.
+pub(super) fn open_cache(folder: &Path) -> Result<Cache, String> {
     private_folder(folder).map_err(|error| format!("the cache folder {} cannot be used: {error}", folder.display()))?;
     let mut config = CacheConfig::new();
     config.with_directory(folder);

@@ -238,6 +238,7 @@ impl host::HostRequest for State {
                 limit: self.limits.answer_bytes * if ready.endpoint.role == Role::Metadata { METADATA_FACTOR } else { 1 },
                 cut: false,
                 timeout: REQUEST_TIMEOUT,
+                keep: false,
             })
             .await;
         if ready.renews {

@@ -21,7 +21,7 @@ pub(super) fn rejected(message: String, hint: impl Into<String>) -> Error {
 }
 
 /// Why bytes are no component.
-pub(super) fn not_a_component(bytes: &[u8], error: &wasmtime::Error) -> Error {
+pub(super) fn not_a_component(bytes: &[u8], reason: &str) -> Error {
     // magic, then version 1 of layer 0: a core module
     if bytes.starts_with(b"\0asm\x01\0\0\0") {
         return rejected(
@@ -35,9 +35,8 @@ pub(super) fn not_a_component(bytes: &[u8], error: &wasmtime::Error) -> Error {
             "If you installed it, get it again; the download may have been an error page. If you wrote it, name the .wasm file that was built.",
         );
     }
-    let reason = format!("{error:#}");
     rejected(
-        format!("This component is damaged, or made for a newer engine: {}.", crate::error::foreign(&reason)),
+        format!("This component is damaged, or made for a newer engine: {}.", crate::error::foreign(reason)),
         "If you installed it, get it again and compare its digest. If you wrote it, build it with tools of this year.",
     )
 }

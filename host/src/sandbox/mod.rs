@@ -8,6 +8,7 @@
 pub mod answer;
 mod bindings;
 mod calls;
+mod compile;
 pub mod draft;
 mod engine;
 pub mod handles;
@@ -20,7 +21,6 @@ mod scrub;
 mod signature;
 mod state;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +37,7 @@ use bindings::device::WithDevicePre;
 use bindings::refresh::WithRefreshPre;
 use bindings::revocation::WithRevocationPre;
 pub use calls::{DeviceStart, Revocation};
+pub use compile::{Workshop, compile_as_child};
 pub use handles::Tokens;
 pub use inspect::{CONTRACT_VERSION, check_contract};
 pub use make::Make;
@@ -98,9 +99,6 @@ pub const MAX_COMPONENT: usize = 64 << 20;
 /// bound for that: a list can name the same megabyte a million times.
 const TRANSFER: usize = 2 << 20;
 
-/// How long anybody waits for a component to be compiled.
-const COMPILE_WITHIN: Duration = Duration::from_secs(60);
-
 /// An engine that compiles and runs components. Cheap to clone.
 #[derive(Clone)]
 pub struct Sandbox(Arc<Inner>);
@@ -109,8 +107,9 @@ struct Inner {
     engine: Engine,
     linker: Linker<State>,
     clock: engine::Clock,
-    /// How long anybody waits for a component to be compiled.
-    patience: Duration,
+    workshop: Workshop,
+    /// Compiles in place of this process.
+    elsewhere: Option<compile::Elsewhere>,
 }
 
 /// A component that is compiled, checked and linked, ready for calls. Cheap to clone.
@@ -216,19 +215,12 @@ impl Failure {
 pub type Resolved = (Vec<(String, String)>, Vec<(Url, Value)>);
 
 impl Sandbox {
-    /// Starts the engine, with its compile cache in `cache`.
+    /// Starts the engine.
     ///
     /// # Errors
     /// `internal` where the platform cannot run the engine.
-    pub fn new(cache: Option<&Path>) -> Result<Self> {
-        Self::patient(cache, COMPILE_WITHIN)
-    }
-
-    /// The same, for who would rather wait this long for a large component than hear that it is large.
-    ///
-    /// # Errors
-    /// As [`Sandbox::new`].
-    pub fn patient(cache: Option<&Path>, patience: Duration) -> Result<Self> {
+    pub fn new(workshop: &Workshop) -> Result<Self> {
+        let (cache, elsewhere) = workshop.open();
         let engine = engine::engine(cache)?;
         let mut linker = Linker::new(&engine);
         let linked = wasmtime_wasi::p2::add_to_linker_async(&mut linker)
@@ -237,27 +229,29 @@ impl Sandbox {
             Error::new(Code::Internal, format!("The host's functions cannot be linked: {error:#}."), "Report this.")
         })?;
         let clock = engine::Clock::start(&engine);
-        Ok(Self(Arc::new(Inner { engine, linker, clock, patience })))
+        Ok(Self(Arc::new(Inner { engine, linker, clock, workshop: workshop.clone(), elsewhere })))
     }
 
     /// Compiles (or takes from the cache), checks and links a component.
     ///
     /// # Errors
-    /// `component_rejected`, saying why to who installed it and to who wrote it.
+    /// `component_rejected`, saying why to who installed it and to who wrote it; `unavailable` where compiling it came to
+    /// an end without a result.
     pub async fn prepare(&self, bytes: impl AsRef<[u8]> + Send + 'static) -> Result<Prepared> {
         let (send, receive) = tokio::sync::oneshot::channel();
         let sandbox = self.clone();
-        // A thread of its own, not the runtime's pool: the process must be able to end while it still compiles.
+        // A thread of its own, not the runtime's pool: the process must be able to end while it still compiles, and who gives
+        // up waiting does not make the work undone.
         let spawned = std::thread::Builder::new().name("compile".to_owned()).spawn(move || {
             let _ = send.send(sandbox.compile(bytes.as_ref()));
         });
         let gone = || Error::new(Code::Internal, "The compiler ended without a result.", "Try again.");
         spawned.map_err(|_| gone())?;
-        match tokio::time::timeout(self.0.patience, receive).await {
+        match tokio::time::timeout(self.0.workshop.patience, receive).await {
             Ok(compiled) => compiled.map_err(|_| gone())?,
             Err(_) => Err(Error::new(
                 Code::ComponentRejected,
-                format!("The component was not compiled within {} seconds.", self.0.patience.as_secs()),
+                format!("The component was not compiled within {} seconds.", self.0.workshop.patience.as_secs()),
                 "Build it with optimization for size; or try again later, since what was compiled is kept.",
             )),
         }
@@ -272,7 +266,15 @@ impl Sandbox {
             ));
         }
         let engine = &self.0.engine;
-        let component = Component::from_binary(engine, bytes).map_err(|error| inspect::not_a_component(bytes, &error))?;
+        let _compiling = match &self.0.elsewhere {
+            Some(elsewhere) => {
+                elsewhere.see_to(engine, bytes)?;
+                None
+            }
+            None => Some(self.0.workshop.busy.begin()),
+        };
+        let component =
+            Component::from_binary(engine, bytes).map_err(|error| inspect::not_a_component(bytes, &format!("{error:#}")))?;
         inspect::check(engine, &component)?;
         let linked = self.0.linker.instantiate_pre(&component).map_err(|error| inspect::mismatch(&error))?;
         let make = Arc::new(Make::of(engine, &component, bytes));

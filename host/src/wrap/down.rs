@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::json::{encode, walk};
-use super::message::{Find, Line, MARK, Message, Step, has_doubles};
+use super::message::{Find, Line, MARK, Message, has_doubles};
 use crate::broker::doors::wrap::{Spot, placed};
-use crate::config::doors::Place;
+use crate::config::doors::{Place, Step};
 use crate::error::{Code, Error, foreign};
 use crate::secret::SecretName;
 
@@ -77,30 +77,27 @@ pub(super) fn judge(text: &str, line: &Line, rules: &Rules<'_>) -> Result<Vec<Fi
             }
         }
     }
-    if !fills.is_empty() && has_doubles(text) {
+    fills.sort_by_key(|fill| fill.span.start);
+    let places: Vec<_> = fills.iter().map(|fill| fill.span.clone()).collect();
+    if !fills.is_empty() && has_doubles(text, &places) {
         let error = Error::new(
             Code::InvalidArgument,
             "The message has a member twice, so it is not certain where the secret would go.",
-            "Send each member once.",
+            "Send each member once, and none that differs from another by its case alone.",
         );
         return Err(Box::new(Refusal { error, learn: None }));
     }
-    fills.sort_by_key(|fill| fill.span.start);
     Ok(fills)
 }
 
 /// The argument of a tool that a text is, if it is one.
-fn spot<'a>(message: &'a Message, find: &Find) -> Option<Spot<'a>> {
-    let [Step::Key(params), Step::Key(arguments), steps @ ..] = &find.path[..] else { return None };
+fn spot<'a>(message: &'a Message, find: &'a Find) -> Option<Spot<'a>> {
+    let [Step::Member(params), Step::Member(arguments), steps @ ..] = &find.path[..] else { return None };
     let fits = message.method.as_deref() == Some("tools/call") && params == "params" && arguments == "arguments";
     if !fits || find.is_key || steps.is_empty() {
         return None;
     }
-    let steps = steps.iter().map(|step| match step {
-        Step::Key(key) => key.clone(),
-        Step::Index(index) => index.to_string(),
-    });
-    Some(Spot { tool: message.tool.as_deref()?, argument: steps.collect() })
+    Some(Spot { tool: message.tool.as_deref()?, argument: steps })
 }
 
 /// What stands before the one mark at the end of a text, and the name after it.
@@ -146,14 +143,18 @@ fn not_placed(rules: &Rules<'_>, spot: &Spot<'_>, prefix: &str, secret: &SecretN
             rules.name
         ),
     );
-    let sound = [spot.tool, &argument, prefix].iter().all(|text| !text.chars().any(crate::error::is_deceptive));
+    let sound =
+        spot.has_a_line() && [spot.tool, &argument, prefix].iter().all(|text| !text.chars().any(crate::error::is_deceptive));
     let learn = sound.then(|| {
         let before = if prefix.is_empty() { String::new() } else { format!(", prefix = \"{}\"", encode(prefix)) };
-        let (tool, argument) = (encode(spot.tool), encode(&argument));
-        format!(
-            "[wrap.\"{}\"]\nallow = [{{ tool = \"{tool}\", argument = \"{argument}\", secret = \"{secret}\"{before} }}]",
-            encode(rules.name)
-        )
+        let (tool, argument, name) = (encode(spot.tool), encode(&argument), encode(rules.name));
+        let place = format!("{{ tool = \"{tool}\", argument = \"{argument}\", secret = \"{secret}\"{before} }}");
+        // A table that is there twice is no TOML.
+        if rules.places.is_empty() {
+            format!("[wrap.\"{name}\"]\nallow = [{place}]")
+        } else {
+            format!("# one more in the list `allow` of [wrap.\"{name}\"]:\n{place},")
+        }
     });
     Refusal { error, learn }
 }
@@ -186,7 +187,7 @@ mod tests {
     }
 
     fn place(tool: &str, argument: &[&str], secret: &str, prefix: &str) -> Place {
-        let argument = argument.iter().map(|step| (*step).to_owned()).collect();
+        let argument = argument.iter().map(|step| Step::of_pointer((*step).to_owned())).collect();
         Place { tool: tool.to_owned(), argument, secret: name(secret), prefix: prefix.to_owned() }
     }
 
@@ -230,6 +231,7 @@ mod tests {
             call("fetch", r#"{"headers":[{"va/lue":"secret:gh"}]}"#),
             call("fetch", r#"{"headers":[{"va/lue":"Basic secret:gh"}]}"#),
             call("fetch", r#"{"headers":[{},{"va/lue":"Bearer secret:gh"}]}"#),
+            call("fetch", r#"{"headers":{"0":{"va/lue":"Bearer secret:gh"}}}"#),
             call("two", r#"{"key":"secret:other"}"#),
             call("one", r#"{"key":"secret:gh"}"#),
             call("any", r#"{"token":"secret:other"}"#),
@@ -263,6 +265,10 @@ mod tests {
             call("any", r#"{"token":"secret:gh","a":{"b":1,"b":2}}"#),
             r#"{"id":1,"method":"tools/call","params":{"name":"a","arguments":{"token":"secret:gh"}},"params":{}}"#.to_owned(),
             r#"{"id":1,"method":"tools/call","params":{"name":"a","name":"b","arguments":{"token":"secret:gh"}}}"#.to_owned(),
+            r#"{"id":1,"method":"tools/call","params":{"name":"a","Name":"b","arguments":{"token":"secret:gh"}}}"#.to_owned(),
+            r#"{"id":1,"method":"tools/call","params":{"name":"a","arguments":{"token":"secret:gh"}},"param\u017f":{}}"#
+                .to_owned(),
+            call("any", r#"{"to\u212aen":"x","token":"secret:gh"}"#),
         ] {
             let refusal = judged(&text).expect_err(&text);
             assert_eq!(refusal.error.code(), Code::InvalidArgument, "{text}");
@@ -289,5 +295,8 @@ mod tests {
             "[wrap.\"server\"]\nallow = [{ tool = \"write\", argument = \"/a b/c~1d~0\", secret = \"gh\", prefix = \"X \" }]";
         assert_eq!(learn, expected);
         assert!(judged(&call("write", r#"{"a":"secret:gh and more"}"#)).unwrap_err().learn.is_none());
+        // a line would allow more than this
+        assert!(judged(&call("*", r#"{"a":"secret:gh"}"#)).unwrap_err().learn.is_none());
+        assert!(judged(&call("write", r#"{"a":{"0":"secret:gh"}}"#)).unwrap_err().learn.is_none());
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::json::{Broken, Piece, decode, walk};
+use crate::config::doors::Step;
 
 /// How an agent writes a secret: this, then its name.
 pub(super) const MARK: &str = "secret:";
@@ -51,15 +52,6 @@ pub(super) struct Find {
     pub(super) text: String,
     /// Whether it is the name of a member.
     pub(super) is_key: bool,
-}
-
-/// A step into a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
-    /// To a member.
-    Key(String),
-    /// To an element.
-    Index(usize),
 }
 
 /// An object or list that is open, and where in it we are.
@@ -171,28 +163,47 @@ impl Reader<'_> {
             return;
         }
         let path = self.levels.iter().skip(usize::from(self.line.batch)).take(MAX_STEPS).map(|level| match level {
-            Level::Object(key) => Step::Key(self.text.get(key.clone()).map(decode).unwrap_or_default().into_owned()),
-            Level::Array(index) => Step::Index(index.unwrap_or_default()),
+            Level::Object(key) => Step::Member(self.text.get(key.clone()).map(decode).unwrap_or_default().into_owned()),
+            Level::Array(index) => Step::Element(index.unwrap_or_default()),
         });
         let find = Find { path: path.collect(), span: span.clone(), text: text.into_owned(), is_key };
         self.line.finds.push(find);
     }
 }
 
-/// Whether an object has a member twice: then two readers may see two different messages.
-pub(super) fn has_doubles(text: &str) -> bool {
-    let mut open: Vec<HashSet<Cow<'_, str>>> = Vec::new();
+/// Whether two readers may see two different messages: an object has a member twice, or one that holds one of these
+/// places, which are in order, has two that only their case tells apart. Go's encoding/json, for one, takes them for one.
+pub(super) fn has_doubles(text: &str, places: &[Range<usize>]) -> bool {
+    #[derive(Default)]
+    struct Members<'a> {
+        exact: HashSet<Cow<'a, str>>,
+        folded: HashSet<String>,
+        alike: bool,
+        holds_a_place: bool,
+    }
+    let mut open: Vec<Members<'_>> = Vec::new();
     let mut doubled = false;
     let walked = walk(text, |piece| match piece {
-        Piece::OpenObject => open.push(HashSet::new()),
-        Piece::CloseObject => drop(open.pop()),
+        Piece::OpenObject => open.push(Members::default()),
+        Piece::CloseObject => doubled |= open.pop().is_some_and(|members| members.alike && members.holds_a_place),
         Piece::Key(span) => {
             let key = text.get(span).map(decode).unwrap_or_default();
-            doubled |= open.last_mut().is_some_and(|members| !members.insert(key));
+            if let Some(members) = open.last_mut() {
+                members.alike |= !members.folded.insert(folded(&key));
+                doubled |= !members.exact.insert(key);
+            }
+        }
+        Piece::Text(span) if places.binary_search_by_key(&span.start, |place| place.start).is_ok() => {
+            open.iter_mut().for_each(|members| members.holds_a_place = true);
         }
         _ => {}
     });
     doubled || walked.is_err()
+}
+
+/// The same for whatever a reader without case takes for the same: also for the long s and the sign for kelvin.
+fn folded(key: &str) -> String {
+    key.to_uppercase().to_lowercase()
 }
 
 /// An id as a key: the same for every way to write it, a number and a text apart.
@@ -231,14 +242,14 @@ mod tests {
     fn the_mark_is_found_wherever_it_stands_and_however_it_is_written() {
         let text = r#"{"a":[0,{"b":"secr\u0065t:x"}],"k secret:y":1,"c":["\u0073ecret:","Secret:z"]}"#;
         let finds = read(text, true).unwrap().finds;
-        let key = |key: &str| Step::Key(key.to_owned());
+        let key = |key: &str| Step::Member(key.to_owned());
         let seen: Vec<_> = finds.iter().map(|find| (find.path.clone(), find.text.as_str(), find.is_key)).collect();
         assert_eq!(
             seen,
             [
-                (vec![key("a"), Step::Index(1), key("b")], "secret:x", false),
+                (vec![key("a"), Step::Element(1), key("b")], "secret:x", false),
                 (vec![key("k secret:y")], "k secret:y", true),
-                (vec![key("c"), Step::Index(0)], "secret:", false),
+                (vec![key("c"), Step::Element(0)], "secret:", false),
             ]
         );
     }
@@ -253,7 +264,27 @@ mod tests {
 
     #[test]
     fn a_member_that_is_there_twice_is_seen() {
-        assert!(has_doubles(r#"{"a":1,"b":{"c":1,"\u0063":2}}"#));
-        assert!(!has_doubles(r#"{"a":{"a":1},"b":[{"a":1},{"a":1}]}"#));
+        assert!(has_doubles(r#"{"a":1,"b":{"c":1,"\u0063":2}}"#, &[]));
+        assert!(!has_doubles(r#"{"a":{"a":1},"b":[{"a":1},{"a":1}]}"#, &[]));
+    }
+
+    #[test]
+    fn a_member_that_a_reader_without_case_takes_for_another_is_one_on_the_way_to_a_place() {
+        let doubled = |text: &str| {
+            let places: Vec<_> = text.match_indices("HERE").map(|(at, found)| at..at + found.len()).collect();
+            has_doubles(text, &places)
+        };
+        for text in [
+            r#"{"params":{"a":"HERE"},"Params":1}"#,
+            r#"{"paramS":1,"params":{"a":"HERE"}}"#,
+            r#"{"param\u017f":1,"params":{"a":"HERE"}}"#,
+            r#"{"a":{"token":"HERE","to\u212aen":1}}"#,
+            r#"{"a":[{"b":"HERE","B":"HERE"}]}"#,
+        ] {
+            assert!(doubled(text), "{text}");
+        }
+        for text in [r#"{"a":"HERE","env":{"http_proxy":"x","HTTP_PROXY":"y"}}"#, r#"{"a":1,"A":2}"#, r#"{"a":"HERE","b":1}"#] {
+            assert!(!doubled(text), "{text}");
+        }
     }
 }

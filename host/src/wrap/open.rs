@@ -53,14 +53,10 @@ impl Open {
         self.lock().open.is_empty()
     }
 
-    /// Whether the request of that id, as it is written, has no answer yet.
-    pub(super) fn is_open(&self, id: &str) -> bool {
-        self.lock().open.contains_key(&id_key(id, &(0..id.len())))
-    }
-
-    /// Counts it as answered.
-    pub(super) fn forget(&self, id: &str) {
-        self.lock().open.remove(&id_key(id, &(0..id.len())));
+    /// Counts the request of an id, as a server writes it, as answered. Its id as the agent wrote it; none: nobody waits
+    /// for that answer.
+    pub(super) fn close(&self, id: &str) -> Option<String> {
+        self.lock().open.remove(&id_key(id, &(0..id.len()))).map(|(_, id)| id)
     }
 
     /// All that are left, as they were written, in the order in which they came.
@@ -93,6 +89,9 @@ mod tests {
         up(r#"{"id":2,"method":"sampling/createMessage"}"#);
         up(r#"{"id":"ab","error":{}}"#);
         up(r#"[{"id":1,"result":{}}]"#);
+        down(r#"{"id":"\u0063","method":"m"}"#);
+        assert_eq!(open.close("\"c\"").as_deref(), Some(r#""\u0063""#), "in the agent's own writing");
+        assert_eq!(open.close("\"c\""), None);
         assert_eq!(open.take(), ["2", "\"1\""]);
         assert!(open.take().is_empty());
     }

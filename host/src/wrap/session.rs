@@ -22,6 +22,7 @@ use crate::broker::doors::Door;
 use crate::config::doors::Place;
 use crate::error::{Code, Error, foreign};
 use crate::process::{self, CannotStart, Child, Piped, Signals};
+use crate::secret::{Secret, SecretName};
 
 /// How long a server may take to end after its input has, and again after it was asked to.
 const GRACE: Duration = Duration::from_secs(5);
@@ -40,6 +41,8 @@ pub struct Wrapping {
     pub name: String,
     /// Which secret may stand where.
     pub places: Vec<Place>,
+    /// What the server is started with.
+    pub handed: Vec<(SecretName, Secret)>,
     /// Whether a refusal prints the line that would allow it.
     pub learn: bool,
 }
@@ -80,6 +83,7 @@ pub async fn run(
     };
     let Ok(marks) = AhoCorasick::new([MARK, "\\u"]) else { return Err(internal(std::io::ErrorKind::OutOfMemory.into())) };
     let known = Known::new(Arc::clone(&wrapping.broker));
+    wrapping.handed.iter().for_each(|(name, value)| known.learn(name, value));
     let shared =
         Arc::new(Shared { runtime: Handle::current(), agent: Agent::new(output), known, open: Open::default(), marks, wrapping });
     let mut signals = Signals::new();
@@ -298,12 +302,9 @@ impl Shared {
             "Ask the server for less at once.",
         );
         tracing::warn!("{error}");
-        match message::glance(start) {
-            Some((id, false)) if self.open.is_open(&id) => {
-                self.open.forget(&id);
-                self.agent.write(&gone(&id, &error))
-            }
-            _ => Ok(()),
+        match message::glance(start).filter(|(_, is_request)| !is_request).and_then(|(id, _)| self.open.close(&id)) {
+            Some(id) => self.agent.write(&gone(&id, &error)),
+            None => Ok(()),
         }
     }
 
@@ -318,15 +319,18 @@ impl Shared {
             }
             return Ok(());
         };
+        let cleaned = clean(text, &redactor);
+        let out = match &cleaned {
+            Cleaned::AsItIs => bytes,
+            Cleaned::Changed(out) => out,
+            Cleaned::Hidden => return self.hidden(text, &line),
+        };
         self.open.answered(text, &line.messages);
-        match clean(text, &redactor) {
-            Cleaned::AsItIs => self.agent.write(bytes),
-            Cleaned::Changed(out) => self.agent.write(&out),
-            Cleaned::Hidden => self.hidden(text, &line),
-        }
+        self.agent.write(out)
     }
 
-    /// An answer that cannot be shown is still an answer.
+    /// An answer that cannot be shown is still an answer; but only to what was asked, as it was asked: the server's id may
+    /// be what cannot be shown.
     fn hidden(&self, text: &str, line: &Line) -> std::io::Result<()> {
         let error = Error::new(
             Code::NotAllowed,
@@ -335,10 +339,8 @@ impl Shared {
         );
         tracing::warn!("a message of the server was dropped: {error}");
         let answers = line.messages.iter().filter(|message| message.method.is_none()).filter_map(|message| message.id.clone());
-        for id in answers {
-            self.agent.write(&gone(text.get(id).unwrap_or("null"), &error))?;
-        }
-        Ok(())
+        let asked = answers.filter_map(|id| self.open.close(text.get(id)?));
+        asked.into_iter().try_for_each(|id| self.agent.write(&gone(&id, &error)))
     }
 
     /// The server's standard error, cleaned.

@@ -97,8 +97,8 @@ const OWNED: &[(&str, &[&str])] = &[
     ("webbrowser", &["browser"]),
     ("rusqlite", &["vault"]),
     ("sqlx", &["vault"]),
-    // config runs the operator's own commands; process starts programs with secrets
-    ("std::process::Command", &["config", "process"]),
+    // config runs the operator's own commands; process starts programs with secrets; sandbox starts this program as a compiler
+    ("std::process::Command", &["config", "process", "sandbox"]),
     ("tokio::process", &["process"]),
     ("keyring_core", &["vault"]),
     ("linux_keyutils", &["vault"]),

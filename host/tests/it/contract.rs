@@ -2,7 +2,7 @@
 //! built against a newer one is told what is missing. The rules are in wit/VERSIONING.md.
 
 use credentials_broker::error::{Code, Error};
-use credentials_broker::sandbox::{Prepared, Sandbox};
+use credentials_broker::sandbox::{Prepared, Sandbox, Workshop};
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::{Component, Linker};
 
@@ -14,7 +14,7 @@ const FIRST: (&str, &str) =
     ("host/tests/components/contract-0.1.0.wasm", "a1426d6b4c83fdf9cf8637421490a52f3f8e39deca8c404202205a2392a402f9");
 
 async fn prepared(bytes: Vec<u8>) -> Result<Prepared, Error> {
-    Sandbox::new(Some(&place::target("tmp/compiled"))).unwrap().prepare(bytes).await
+    Sandbox::new(&Workshop::keeping(place::target("tmp/compiled"))).unwrap().prepare(bytes).await
 }
 
 async fn refused(bytes: Vec<u8>) -> Error {

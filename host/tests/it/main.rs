@@ -30,6 +30,7 @@ mod canaries;
 mod check;
 mod cli;
 mod clients;
+mod compiling;
 mod contract;
 mod device;
 mod drop_ins;

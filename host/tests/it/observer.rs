@@ -13,7 +13,7 @@ use credentials_broker::config;
 use credentials_broker::descriptor::Descriptor;
 use credentials_broker::descriptor::settings::Settings;
 use credentials_broker::egress::Egress;
-use credentials_broker::sandbox::{Context, DeviceStart, Failed, Limits, Prepared, Revocation, Sandbox, Tokens};
+use credentials_broker::sandbox::{Context, DeviceStart, Failed, Limits, Prepared, Revocation, Sandbox, Tokens, Workshop};
 use credentials_broker::secret::{Kind, Secret};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -110,7 +110,7 @@ struct Bench {
 
 impl Bench {
     async fn start() -> Self {
-        let sandbox = Sandbox::new(Some(&place::target("tmp/compiled"))).unwrap();
+        let sandbox = Sandbox::new(&Workshop::keeping(place::target("tmp/compiled"))).unwrap();
         let observer = sandbox.prepare(include_bytes!("../components/observer.wasm")).await.unwrap();
         let descriptor = Arc::new(Descriptor::parse(&observer.describe().await.unwrap()).unwrap());
         Self { observer, descriptor, echo: Echo::start().await }

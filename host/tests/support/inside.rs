@@ -12,6 +12,8 @@ use credentials_broker::error::Error;
 use credentials_broker::providers::Providers;
 use credentials_broker::vault::Memory;
 
+use credentials_broker::sandbox::Workshop;
+
 use super::broker::Launch;
 use super::place;
 
@@ -26,7 +28,7 @@ impl Inside {
     pub fn of(launch: Launch) -> Self {
         let (_, arguments, _) = launch.plan();
         let config = config::load(Some(arguments[1].as_ref())).unwrap();
-        let providers = Providers::new(&config, &[], Some(place::target("tmp/compiled"))).unwrap();
+        let providers = Providers::new(&config, &[], Workshop::keeping(place::target("tmp/compiled"))).unwrap();
         let vault = Arc::new(Memory::default());
         let broker = Broker::new(&config, vault, providers, Audit::to(std::io::sink()), None).unwrap();
         Self { broker, _launch: launch }

@@ -21,6 +21,14 @@ pub fn repository(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().expect("host/ lies in the repository").join(path)
 }
 
+/// A program of this machine, as the operator's file has to name it: by its file, unless that is called otherwise.
+pub fn program(name: &str) -> String {
+    let path = std::env::var_os("PATH").expect("there is one");
+    let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file()).expect(name);
+    let file = found.canonicalize().expect("it is there");
+    if file.ends_with(name) { file } else { found }.display().to_string()
+}
+
 /// A port for a callback listener, free on both loopback addresses. From below the range that the system gives to
 /// outgoing connections, so that nobody takes it between this check and its use.
 pub fn free_port() -> u16 {

@@ -136,8 +136,17 @@ impl Session {
 
     /// How much of its memory is resident now, where the system tells (Linux).
     pub(super) fn resident_kib(&self) -> Option<u64> {
+        self.kib("VmRSS:")
+    }
+
+    /// The most that ever was.
+    pub(super) fn peak_kib(&self) -> Option<u64> {
+        self.kib("VmHWM:")
+    }
+
+    fn kib(&self, what: &str) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(what))?;
         line.trim().strip_suffix(" kB")?.parse().ok()
     }
 

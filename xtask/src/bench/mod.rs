@@ -7,9 +7,12 @@
 
 #![expect(clippy::print_stdout, reason = "a command for developers: its output is what it is for")]
 
+mod clients;
+mod compiling;
 mod contestants;
 mod counted;
 mod driver;
+mod example;
 mod figures;
 mod idle;
 mod login;
@@ -17,7 +20,10 @@ mod metrics;
 mod pairs;
 mod picture;
 mod plugins;
+mod redaction;
+mod references;
 mod report;
+mod spend;
 mod turn;
 mod vault;
 mod wrap;
@@ -56,12 +62,29 @@ pub(crate) fn run() -> Result<()> {
     let plugins = plugins::measure(plain)?;
     let vault = vault::measure(plain)?;
     println!("wrap");
-    let pairs = wrap::measure(plain)?;
+    let mut pairs = wrap::measure(plain)?;
+    println!("inside");
+    pairs.extend(spend::measure(plain)?);
+    let redaction = redaction::measure(plain)?;
+    let references = references::measure(plain)?;
+    let compiling = compiling::measure(plain)?;
+    let clients = clients::measure(plain)?;
     let told: Vec<_> = pairs.iter().map(pairs::Pair::json).collect();
     report::write(
         &figures,
-        &[plugins.section(), vault.section(), pairs::section(&pairs)],
-        &serde_json::json!({ "plugins": plugins.json(), "vault": vault.json(), "pairs": told }),
+        &[
+            plugins.section(),
+            compiling.section(),
+            vault.section(),
+            clients.section(),
+            references.section(),
+            redaction.section(),
+            pairs::section(&pairs),
+        ],
+        &serde_json::json!({
+            "plugins": plugins.json(), "vault": vault.json(), "pairs": told, "compiling": compiling.json(), "clients": clients.json(),
+            "references": references.json(), "redaction": redaction.json(),
+        }),
     )
 }
 

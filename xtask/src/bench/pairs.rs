@@ -23,6 +23,11 @@ impl Pair {
         Self { what, with: Vec::new(), without: Vec::new(), goal }
     }
 
+    /// Of medians that were taken elsewhere.
+    pub(super) const fn of(what: &'static str, goal: Option<f64>, with: Vec<f64>, without: Vec<f64>) -> Self {
+        Self { what, with, without, goal }
+    }
+
     /// A turn of each.
     pub(super) fn add(&mut self, with: &[Duration], without: &[Duration]) {
         let middle = |times: &[Duration]| median(times.iter().map(|time| time.as_secs_f64() * 1e6));

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use super::contestants::{Contestant, folder};
 use super::driver::Session;
+use super::example::{number, told, verdict};
 use super::figures::median;
 use crate::{paths, run};
 
@@ -25,7 +26,16 @@ pub(super) struct Figures {
     kib: Option<f64>,
     component_ns: f64,
     native_ns: f64,
+    exchange_ns: f64,
+    request_ns: f64,
+    first_cold_ms: f64,
+    first_warm_ms: f64,
 }
+
+/// The most that an exchange may take beside its request, in microseconds, and the first use of a provider in milliseconds.
+const EXCHANGE: f64 = 100.0;
+const FIRST_WARM: f64 = 10.0;
+const FIRST_COLD: f64 = 500.0;
 
 /// Measures all of it with the broker that was built.
 pub(super) fn measure(broker: &Contestant) -> Result<Figures> {
@@ -43,24 +53,18 @@ pub(super) fn measure(broker: &Contestant) -> Result<Figures> {
         cached.push(look(broker, &all, &cache)?);
     }
     let kib = resident(broker, &all, &cache)?.zip(resident(broker, &one, &cache)?);
-    let calls = run::output(run::cargo(&paths::root()).args([
-        "run",
-        "--release",
-        "--quiet",
-        "--package",
-        "mcp-credentials-broker",
-        "--example",
-        "contract",
-    ]))?;
-    let calls = calls.lines().rev().find(|line| line.starts_with('{')).context("the example `contract` told nothing")?;
-    let calls: Value = serde_json::from_str(calls)?;
-    let of = |name: &str| calls[name].as_f64().with_context(|| format!("the example `contract` told no {name}"));
+    let calls = told("contract", broker.program())?;
+    let of = |name: &str| number(&calls, name);
     Ok(Figures {
         first: median(first.into_iter()).unwrap_or_default(),
         cached: median(cached.into_iter()).unwrap_or_default(),
         kib: kib.map(|(all, one)| (all as f64 - one as f64) / (PLUGINS - 1) as f64),
         component_ns: of("component_ns")?,
         native_ns: of("native_ns")?,
+        exchange_ns: of("exchange_ns")?,
+        request_ns: of("request_ns")?,
+        first_cold_ms: of("first_cold_ms")?,
+        first_warm_ms: of("first_warm_ms")?,
     })
 }
 
@@ -123,7 +127,14 @@ impl Figures {
              | the same logic as a Rust function | {:.3} µs | 1 |\n\n\
              *Looked at*: a whole `providers list`, process and all, in which each is read, prepared and asked for its descriptor. Approved\n\
              plugins are listed without that. *Memory*: `VmRSS` of a server with {PLUGINS} of them less that of one with one. *One call*:\n\
-             `authorization` of the Google component, which asks for one setting and sends nothing (`host/examples/contract.rs`).\n",
+             `authorization` of the Google component, which asks for one setting and sends nothing (`host/examples/contract.rs`).\n\n\
+             | a provider's calls | figure | goal | |\n|---|--:|---|---|\n\
+             | `exchange`, fresh instance included, without its request | {:.1} µs | at most {EXCHANGE:.0} µs | {} |\n\
+             | the same with its request to a server on loopback | {:.1} µs | | |\n\
+             | first use of a provider, compiled before | {:.2} ms | at most {FIRST_WARM:.0} ms | {} |\n\
+             | first use of a provider, compiled by a child | {:.0} ms | at most {FIRST_COLD:.0} ms | {} |\n\n\
+             *exchange*: the `oauth2` component redeems a code; the same request is sent without a component in turn, and what that takes\n\
+             is taken off. *First use*: engine, compiling or loading, checking and linking, of the slowest of the six embedded providers.\n",
             self.first * 1e3,
             natives(self.first),
             self.cached * 1e3,
@@ -131,13 +142,26 @@ impl Figures {
             self.component_ns / 1e3,
             natives(self.component_ns / 1e9),
             self.native_ns / 1e3,
+            self.exchange_us(),
+            verdict(self.exchange_us() <= EXCHANGE),
+            self.exchange_ns / 1e3,
+            self.first_warm_ms,
+            verdict(self.first_warm_ms <= FIRST_WARM),
+            self.first_cold_ms,
+            verdict(self.first_cold_ms <= FIRST_COLD),
         )
+    }
+
+    /// Without the request.
+    fn exchange_us(&self) -> f64 {
+        (self.exchange_ns - self.request_ns) / 1e3
     }
 
     pub(super) fn json(&self) -> Value {
         json!({
             "plugins": PLUGINS, "first_s": self.first, "cached_s": self.cached, "kib_each": self.kib,
             "component_ns": self.component_ns, "native_ns": self.native_ns, "component_to_native": self.component_ns / self.native_ns,
+            "exchange_ns": self.exchange_ns, "request_ns": self.request_ns, "first_cold_ms": self.first_cold_ms, "first_warm_ms": self.first_warm_ms,
         })
     }
 }

@@ -80,12 +80,13 @@ pub(super) fn measure(broker: &Contestant) -> Result<Figures> {
     Ok(Figures { sizes, empty_start_ms: millis(&starts[0])? })
 }
 
-fn name(number: usize) -> String {
+/// The name of one of the secrets.
+pub(super) fn name(number: usize) -> String {
     format!("service/account-{number}")
 }
 
 /// A vault with so many secrets, whose key is a file.
-fn made(broker: &Contestant, secrets: usize) -> Result<PathBuf> {
+pub(super) fn made(broker: &Contestant, secrets: usize) -> Result<PathBuf> {
     let folder = folder().join(format!("vault-{secrets}"));
     let _ = std::fs::remove_dir_all(&folder);
     private(&folder)?;

@@ -39,9 +39,26 @@ fn an_entry_is_one_json_line_with_what_applies_and_nothing_else() {
         line,
         serde_json::json!({
             "event": "get_secret", "outcome": "ok", "secret": "github-token", "reference": "928c3064af8b",
-            "provider": "github", "purpose": "clone the repository", "client": "claude-code 2.1",
+            "provider": "github", "purpose": "clone the repository", "by": "agent", "client": "claude-code 2.1",
         })
     );
+}
+
+#[test]
+fn no_client_can_call_itself_a_command() {
+    let who = |name: fn(&Audit)| {
+        let memory = Memory::default();
+        let audit = Audit::to(memory.clone());
+        name(&audit);
+        audit.record(Event { event: "delete_secret", ..Event::default() });
+        finish(&audit);
+        let line = parsed(&memory).remove(0);
+        (line["by"].clone(), line["client"].clone())
+    };
+    let command = who(|audit| audit.name_command("secrets"));
+    let agent = who(|audit| audit.name_client("mcp-credentials-broker secrets", env!("CARGO_PKG_VERSION")));
+    assert_eq!((&command.0, &agent.0), (&"command".into(), &"agent".into()));
+    assert_eq!(command.1, agent.1, "the name alone tells nothing");
 }
 
 #[test]

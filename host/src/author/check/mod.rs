@@ -29,7 +29,7 @@ use crate::error::{Code, Error, Result, foreign};
 use crate::providers::dropin::{self, DropIn};
 use crate::providers::file;
 use crate::rehearsal::stage::Fixtures;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, Workshop};
 
 /// How long the check waits for a component to be compiled: one in Python has 18 MB, and its author has time.
 const COMPILE_WITHIN: Duration = Duration::from_secs(1200);
@@ -53,13 +53,14 @@ impl Subject {
 }
 
 /// Checks a component. `fixtures` is the file with the service's answers; not given, `NAME.fixtures.json`
-/// beside the component or none. `cache` is where compiled components rest.
+/// beside the component or none. `workshop` is who compiles it.
 ///
 /// # Errors
 /// `component_rejected` or `component_fault` for what cannot be loaded at all; `invalid_argument` for fixtures that
 /// cannot be read. What goes wrong while playing is in the report.
-pub async fn check(component: &Path, fixtures: Option<&Path>, cache: Option<&Path>) -> Result<Report> {
-    let mut drop_in = dropin::load(component, file::look_at(component)?, &Sandbox::patient(cache, COMPILE_WITHIN)?).await?;
+pub async fn check(component: &Path, fixtures: Option<&Path>, workshop: &Workshop) -> Result<Report> {
+    let sandbox = Sandbox::new(&workshop.clone().patient(COMPILE_WITHIN))?;
+    let mut drop_in = dropin::load(component, file::look_at(component)?, &sandbox).await?;
     let fixtures = read_fixtures(component, fixtures)?;
     script::check_fixtures(&drop_in.descriptor, &fixtures)?;
     let mut findings = vec![claims::loaded(&drop_in)];

@@ -134,6 +134,7 @@ impl<'a> Play<'a> {
             limit: 64 * 1024,
             cut: false,
             timeout: PATIENCE,
+            keep: false,
         };
         Ok(browser.send(outgoing).await.map_err(Error::from)?.status)
     }

@@ -7,23 +7,23 @@
 
 pub mod exec;
 pub mod git;
+mod settings;
 pub mod wrap;
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use super::Broker;
 use crate::audit::{Event, Outcome};
 use crate::config::doors::Place;
-use crate::config::{Config, Elsewhere, Source};
-use crate::descriptor::sounds_secret;
+use crate::config::{Config, Source};
 use crate::error::{Code, Error, Result};
-use crate::providers::embedded;
 use crate::secret::{Secret, SecretName};
 use crate::vault::{Record, Stored};
 
-use exec::{Rules, Started, may_be_handed};
+use exec::{Rules, Started, Wanted, may_be_handed};
 use git::{Credential, Site};
 
 /// A value that is fresh now.
@@ -102,7 +102,8 @@ impl Broker {
         Ok(self.vault.list()?.into_iter().map(|(name, _)| name.to_string()).collect())
     }
 
-    /// Every value that must not be shown: stored values, access and refresh tokens.
+    /// Every value that must not be shown: stored values, access and refresh tokens, secret settings of providers as far as
+    /// no command has to be run for them, `JWT_SECRET`, and what this process spent lately. May read files.
     ///
     /// # Errors
     /// What is wrong with the vault.
@@ -114,39 +115,52 @@ impl Broker {
                 tokens.map(|token| (name.clone(), token)).collect()
             }
         };
-        Ok(self.vault.list()?.into_iter().flat_map(values).collect())
+        for (name, source) in self.doors.unread_settings() {
+            // One that is not there cannot be shown.
+            if let Ok(value) = crate::config::source::read(&source) {
+                self.known.add_setting(&name, &value);
+            }
+        }
+        Ok(self.vault.list()?.into_iter().flat_map(values).chain(self.known.beside_the_vault()).collect())
     }
 
     /// The variables of the environment that hold secret settings of providers, as far as they are known without looking
     /// into components: a program that is started has no use for them.
     #[must_use]
     pub fn secret_variables(&self) -> BTreeSet<String> {
-        let declared = embedded::all().iter().flat_map(|component| &component.descriptor.settings);
-        let declared = declared.filter(|setting| setting.kind.is_secret()).flat_map(|setting| setting.env.iter().cloned());
-        declared.chain(self.doors.secret_variables.iter().cloned()).collect()
+        self.doors.found().variables.clone()
     }
 
-    /// Whether a program may be started with these secrets in its environment, files or both.
+    /// Whether a program may be started with these secrets in its environment or private files, and with those that are
+    /// `kept` in a file for it. Where the operator has to say so: by which path, for [`crate::process::Plan::pinned`].
     ///
     /// # Errors
     /// `not_allowed`, with the line that would allow it.
-    pub fn may_be_handed(&self, started: &Started<'_>, secrets: &[SecretName]) -> Result<()> {
-        let denied: Vec<_> = secrets.iter().filter(|name| self.is_hidden(name)).collect();
-        may_be_handed(&self.exec_rules(), started, &denied)
+    pub fn may_be_handed(
+        &self,
+        started: &Started<'_>,
+        secrets: &[SecretName],
+        kept: &[(PathBuf, SecretName)],
+    ) -> Result<Option<PathBuf>> {
+        let secrets = secrets.iter().map(|secret| Wanted { secret, kept: None });
+        let kept = kept.iter().map(|(path, secret)| Wanted { secret, kept: Some(path) });
+        let hidden: Vec<_> = secrets.chain(kept).filter(|wanted| self.is_hidden(wanted.secret)).collect();
+        may_be_handed(&self.exec_rules(), started, &hidden)
     }
 
-    /// Whether anything of these may only go where the operator says: then the very file that was judged is started.
-    #[must_use]
-    pub fn is_any_hidden<'a>(&self, secrets: impl IntoIterator<Item = &'a SecretName>) -> bool {
-        secrets.into_iter().any(|name| self.is_hidden(name))
-    }
-
-    /// The places where a wrapped server may get secrets.
+    /// The places where a wrapped server may get secrets; where one is for a secret that goes nowhere without the
+    /// operator's word, with the path of the program for [`crate::process::Plan::pinned`].
     ///
     /// # Errors
     /// `not_allowed` where the table of that name is for another program, or must name one.
-    pub fn places(&self, name: &str, started: &Started<'_>) -> Result<Vec<Place>> {
+    pub fn places(&self, name: &str, started: &Started<'_>) -> Result<(Vec<Place>, Option<PathBuf>)> {
         exec::places(&self.exec_rules(), name, started, |secret| self.is_hidden(secret))
+    }
+
+    /// The names under `[wrap]`.
+    #[must_use]
+    pub fn wrap_tables(&self) -> Vec<&str> {
+        self.doors.doors.wrap.keys().map(String::as_str).collect()
     }
 
     /// What git signs in with there; `None` where that is not the broker's business.
@@ -240,8 +254,18 @@ pub(super) struct Kept {
     pub(super) doors: crate::config::Doors,
     /// `[egress] allow_loopback`.
     pub(super) loopback: Vec<std::net::SocketAddr>,
-    /// Variables that the file makes secret.
-    pub(super) secret_variables: BTreeSet<String>,
+    /// `[providers.…]`, for what is found there when it is asked for.
+    providers: BTreeMap<String, crate::config::Provider>,
+    found: OnceLock<Found>,
+}
+
+/// Secret settings of providers.
+#[derive(Debug)]
+struct Found {
+    /// The variables that hold some.
+    variables: BTreeSet<String>,
+    /// Where those are that nobody has asked for yet.
+    unread: Mutex<Vec<(String, Source)>>,
 }
 
 impl Kept {
@@ -249,20 +273,21 @@ impl Kept {
         Self {
             doors: config.doors.clone(),
             loopback: config.egress.allow_loopback.clone(),
-            secret_variables: secret_variables(config),
+            providers: config.providers.clone(),
+            found: OnceLock::new(),
         }
     }
-}
 
-/// Those that the file names, and those of a drop-in that the file has a table for. Those of the embedded providers are known
-/// anyway.
-fn secret_variables(config: &Config) -> BTreeSet<String> {
-    let named = config.providers.values().flat_map(|provider| provider.settings.values()).filter_map(|source| match source {
-        Source::Elsewhere(Elsewhere::Env(name)) if sounds_secret(name) => Some(name.clone()),
-        _ => None,
-    });
-    let begins: Vec<_> = config.providers.keys().map(|name| format!("{}_", name.to_uppercase().replace('-', "_"))).collect();
-    let set = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    let of_drop_ins = set.filter(|name| sounds_secret(name) && begins.iter().any(|begin| name.starts_with(begin)));
-    named.chain(of_drop_ins).collect()
+    /// Looked for at the first need: it takes the embedded descriptors.
+    fn found(&self) -> &Found {
+        self.found.get_or_init(|| {
+            let variables = settings::variables(&self.providers);
+            Found { unread: Mutex::new(settings::sources(&self.providers, &variables)), variables }
+        })
+    }
+
+    /// Each is told once.
+    fn unread_settings(&self) -> Vec<(String, Source)> {
+        std::mem::take(&mut *self.found().unread.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }

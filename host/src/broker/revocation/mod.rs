@@ -63,6 +63,8 @@ impl Broker {
         let name = SecretName::parse(name)?;
         let (tombstone, turn) = self.bury(&name)?;
         let grant = Arc::clone(&tombstone.grant);
+        // They are out of the vault, and may be alive at the provider for a while.
+        std::iter::once(&grant.access).chain(&grant.refresh).for_each(|token| self.known.add_spent(&name, token));
         let provider = self.providers.get(&grant.provider).await;
         let provider = provider.map_or_else(|_| grant.provider.clone(), |provider| provider.descriptor().title.clone());
         let steps = self.carry_out(tombstone, turn).await?;

@@ -15,7 +15,7 @@ use crate::error::{Code, Error, Result, foreign};
 use crate::secret::Secret;
 
 /// What a request may carry, in lower case.
-const REQUEST: [&str; 24] = [
+const REQUEST: [&str; 22] = [
     "accept",
     "accept-language",
     "anthropic-beta",
@@ -28,13 +28,11 @@ const REQUEST: [&str; 24] = [
     "if-match",
     "if-modified-since",
     "if-none-match",
-    "if-range",
     "if-unmodified-since",
     "notion-version",
     "openai-organization",
     "openai-project",
     "prefer",
-    "range",
     "user-agent",
     "x-github-api-version",
     "x-goog-user-project",

@@ -65,6 +65,13 @@ impl Known {
         inner.additions += 1;
     }
 
+    /// Everything that it knows and that may not rest in the vault.
+    pub(in crate::broker) fn beside_the_vault(&self) -> Vec<(SecretName, Secret)> {
+        let inner = self.lock();
+        let settings = inner.settings.iter().map(|(name, value)| (name.clone(), value.clone()));
+        settings.chain(inner.recent.iter().cloned()).collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

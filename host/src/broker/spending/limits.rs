@@ -11,7 +11,7 @@ use crate::error::{Code, Error, Result};
 const MAX_ENTRIES: usize = 64;
 
 /// The limits of one reference.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// How many times it may be used.
     pub max_uses: Option<u64>,
@@ -47,6 +47,13 @@ impl Limits {
             return Err(wrong("methods is no list of HTTP methods.", "Use some of GET, HEAD, POST, PUT, PATCH, DELETE."));
         }
         Ok(Self { max_uses, hosts, methods })
+    }
+
+    /// What its lists take, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let lists = [&self.hosts, &self.methods];
+        lists.into_iter().flatten().flatten().map(|text| text.len() + size_of::<String>()).sum()
     }
 
     /// Whether such a request may use the reference.

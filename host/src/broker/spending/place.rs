@@ -219,7 +219,7 @@ fn begins(prefix: &str, segments: &[String]) -> bool {
 fn is_closed(pattern: &str, segments: &[String]) -> bool {
     let pattern = pattern.to_lowercase();
     let pattern: Vec<&str> = pattern.split('/').filter(|part| !part.is_empty()).collect();
-    let segments: Vec<String> = segments.iter().map(|segment| segment.to_lowercase()).collect();
+    let segments: Vec<String> = segments.iter().map(|segment| bare(segment)).collect();
     let wild = pattern.iter().position(|part| *part == "**");
     let all = |pattern: &[&str], segments: &[String]| {
         pattern.len() <= segments.len() && pattern.iter().zip(segments).all(|(part, segment)| globs(part, segment))
@@ -230,6 +230,12 @@ fn is_closed(pattern: &str, segments: &[String]) -> bool {
             all(&pattern[..at], &segments) && (at..=segments.len()).any(|from| all(&pattern[at + 1..], &segments[from..]))
         }
     }
+}
+
+/// A segment as a lenient server may read it: in lower case, and without the arguments, blanks and dots at its end.
+fn bare(segment: &str) -> String {
+    let name = segment.split_once('(').map_or(segment, |(name, _)| name);
+    name.trim_end_matches(|c: char| c.is_whitespace() || c == '.').to_lowercase()
 }
 
 fn globs(part: &str, segment: &str) -> bool {

@@ -1,6 +1,6 @@
 //! What the operator's file says about who may see, store and spend a secret by its name. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::secrets::SecretKind;
 use crate::config::{Config, Permission, Policy, SecretRule};
@@ -12,13 +12,22 @@ use crate::secret::SecretName;
 pub struct Policies {
     policy: Policy,
     secrets: BTreeMap<SecretName, SecretRule>,
+    /// Every name that the file has given a meaning: in `[secrets]`, or where it says what may be started, signed in or
+    /// printed with it.
+    listed: BTreeSet<SecretName>,
 }
 
 impl Policies {
     /// From the operator's file.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        Self { policy: config.policy.clone(), secrets: config.secrets.clone() }
+        let doors = &config.doors;
+        let listed = (config.secrets.keys())
+            .chain(doors.exec.values().flat_map(|exec| &exec.secrets))
+            .chain(doors.wrap.values().flat_map(|wrap| wrap.allow.iter().map(|place| &place.secret)))
+            .chain(doors.git.values().map(|git| &git.secret))
+            .chain(&doors.token_command);
+        Self { policy: config.policy.clone(), secrets: config.secrets.clone(), listed: listed.cloned().collect() }
     }
 
     /// What the file says of that name.
@@ -57,18 +66,34 @@ impl Policies {
         let command = || format!("A person can store it: mcp-credentials-broker secrets set {name}");
         match self.rule(name) {
             Some(rule) if by_operator => rule.takes(name, SecretKind::Static),
-            Some(_) => Err(Error::new(
+            _ if !by_operator && self.listed.contains(name) => Err(Error::new(
                 Code::NotAllowed,
                 format!("The operator's file has given the name \"{name}\" a meaning; no agent stores a value under it."),
                 format!("Use another name. {}", command()),
             )),
-            None if !by_operator && self.policy.store_secret == Permission::Deny => Err(Error::new(
+            _ if !by_operator && self.policy.store_secret == Permission::Deny => Err(Error::new(
                 Code::NotAllowed,
                 "The operator does not allow agents to store values (store_secret = \"deny\").",
                 command(),
             )),
-            None => Ok(()),
+            _ => Ok(()),
         }
+    }
+
+    /// Whether what rests under that name may be forgotten. An agent that could make room under a name of the file could
+    /// put something else there.
+    ///
+    /// # Errors
+    /// `not_allowed`, with what a person can do.
+    pub fn may_forget(&self, name: &SecretName, by_operator: bool) -> Result<()> {
+        if by_operator || !self.listed.contains(name) {
+            return Ok(());
+        }
+        Err(Error::new(
+            Code::NotAllowed,
+            format!("The operator's file has given the name \"{name}\" a meaning; no agent forgets what rests under it."),
+            format!("A person can: mcp-credentials-broker secrets delete {name}. A login can be ended with revoke_secret."),
+        ))
     }
 
     /// Whether a login may be stored under that name.
@@ -90,7 +115,10 @@ mod tests {
 
     fn policies(reveal: Permission, store_secret: Permission, rules: &[(&str, SecretRule)]) -> Policies {
         let secrets = rules.iter().map(|(text, rule)| (name(text), rule.clone())).collect();
-        Policies { policy: Policy { reveal, store_secret, ..Policy::default() }, secrets }
+        let git = crate::config::doors::Git { secret: name("for-git"), username: None };
+        let doors = crate::config::Doors { git: [("git.example.com".to_owned(), git)].into(), ..Default::default() };
+        let policy = Policy { reveal, store_secret, ..Policy::default() };
+        Policies::new(&Config { policy, secrets, doors, ..Config::default() })
     }
 
     #[test]
@@ -108,9 +136,12 @@ mod tests {
         let rule = |kind| SecretRule { kind, ..SecretRule::default() };
         let rules = [("key", rule(Some(SecretKind::Static))), ("login", rule(Some(SecretKind::Login))), ("any", rule(None))];
         let allow = policies(Permission::Allow, Permission::Allow, &rules);
-        for listed in ["key", "login", "any"] {
+        for listed in ["key", "login", "any", "for-git"] {
             assert_eq!(allow.may_store(&name(listed), false).unwrap_err().code(), Code::NotAllowed, "{listed}");
+            assert_eq!(allow.may_forget(&name(listed), false).unwrap_err().code(), Code::NotAllowed, "{listed}");
+            assert!(allow.may_forget(&name(listed), true).is_ok());
         }
+        assert!(allow.may_store(&name("for-git"), true).is_ok() && allow.may_forget(&name("free"), false).is_ok());
         assert!(allow.may_store(&name("free"), false).is_ok() && allow.may_store(&name("key"), true).is_ok());
         assert!(allow.may_store(&name("login"), true).is_err());
         assert!(allow.may_sign_in(&name("key")).is_err() && allow.may_sign_in(&name("login")).is_ok());

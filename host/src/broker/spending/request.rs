@@ -31,7 +31,7 @@ pub const MAX_ANSWER: usize = 8 << 20;
 const TIMEOUT: Duration = Duration::from_secs(40);
 
 /// What http_request asks for.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Request {
     /// The method, in capital letters; empty: GET.
     pub method: String,
@@ -43,6 +43,13 @@ pub struct Request {
     pub body: Option<Zeroizing<Vec<u8>>>,
     /// What to spend.
     pub credential: Credential,
+}
+
+/// Not derived: what an agent sends is between it and the server.
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Request({} with {:?})", self.method, self.credential)
+    }
 }
 
 /// What to spend.
@@ -180,6 +187,7 @@ impl Broker {
             trail.uses = Some(self.references().use_up(id)?);
         }
 
+        let safe = matches!(method, Method::GET | Method::HEAD);
         let outgoing = |headers, body| Outgoing {
             method: method.clone(),
             url: target.url().clone(),
@@ -188,9 +196,9 @@ impl Broker {
             limit: MAX_ANSWER,
             cut: true,
             timeout: TIMEOUT,
+            keep: safe,
         };
         self.known.add_spent(&ready.name, &ready.value);
-        let safe = matches!(method, Method::GET | Method::HEAD);
         let body_again = if safe { request.body.clone() } else { None };
         let incoming = self.egress.send(outgoing(full, request.body)).await?;
         if incoming.status != 401 {
@@ -219,7 +227,7 @@ impl Broker {
         let Stored::Grant(grant) = &held.record.stored else { return Ok((Places::of_value(rule), Vec::new())) };
         trail.provider = Some(grant.provider.clone());
         let provider = self.providers.get(&grant.provider).await?;
-        if provider.lineage() != grant.lineage {
+        if !provider.owns(&grant.lineage) {
             return Err(Error::new(
                 Code::SignInAgain,
                 format!(
@@ -267,7 +275,7 @@ impl Broker {
             let known = redactor.redact(bytes);
             shapes.as_ref().map_or_else(|| known.clone(), |shapes| shapes.redact(&known))
         };
-        let plain = incoming.headers.get("content-encoding").is_none_or(|coding| coding == "identity" || coding.is_empty());
+        let plain = incoming.headers.get_all("content-encoding").iter().all(|coding| coding == "identity" || coding.is_empty());
         let shown = headers::shown(&incoming.headers)
             .into_iter()
             .map(|(name, value)| (name, String::from_utf8_lossy(&redact(&value)).into_owned()))
@@ -277,8 +285,7 @@ impl Broker {
                 "The body is compressed, though it was asked for as it is: it cannot be searched for secrets, and is not shown.";
             (Vec::new(), Some(why))
         } else if incoming.cut {
-            // The end of what was read may be half a secret: it is held back.
-            let whole = redactor.stream().push(&incoming.body);
+            let whole = redactor.redact_beginning(&incoming.body);
             (shapes.as_ref().map_or_else(|| whole.clone(), |shapes| shapes.redact(&whole)), note)
         } else {
             (redact(&incoming.body), note)

@@ -20,8 +20,7 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(super) async fn run(arguments: &Arguments) -> Result<()> {
-    let cache = crate::cli::serve::compile_cache();
-    let report = check::check(&arguments.file, arguments.fixtures.as_deref(), cache.as_deref()).await?;
+    let report = check::check(&arguments.file, arguments.fixtures.as_deref(), crate::cli::serve::workshop()).await?;
     if arguments.json {
         let mut document = serde_json::json!(report);
         document["passed"] = report.passed().into();

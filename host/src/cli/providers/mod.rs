@@ -15,6 +15,7 @@ use std::io::Write as _;
 use clap::Subcommand;
 
 use super::Options;
+use super::terminal::telling;
 use crate::config;
 use crate::descriptor;
 use crate::error::{Code, Error, Result};
@@ -59,7 +60,7 @@ fn block_on(work: impl Future<Output = Result<()>>) -> Result<()> {
         .enable_all()
         .build()
         .map_err(|error| Error::new(Code::Internal, error.to_string(), "Try again."))?;
-    runtime.block_on(work)
+    runtime.block_on(telling(super::serve::workshop().compiling(), work))
 }
 
 /// The same providers that the server would have.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::{Item, Paths, Section, optional};
-use crate::config::doors::{Doors, Exec, Git, Place, Program, Wrap};
+use crate::config::doors::{Doors, Exec, Git, Place, Program, Step, Wrap};
 use crate::error::Result;
 use crate::secret::SecretName;
 
@@ -35,9 +35,12 @@ fn exec(mut section: Section<'_>, paths: &Paths<'_>) -> Result<Exec> {
     let path = optional(&mut section, "program", |item| program(&item, paths))?;
     let arguments = optional(&mut section, "arguments", |item| words(&item))?.unwrap_or_default();
     let secrets = optional(&mut section, "secrets", |item| secrets(&item))?;
+    let refresh_file = optional(&mut section, "refresh_file", |item| {
+        item.parsed(whole(paths), "the whole path of a file", "refresh_file = \"/run/user/1000/token\"")
+    })?;
     section.finish()?;
     match (path, secrets) {
-        (Some(path), Some(secrets)) => Ok(Exec { program: Program { path, arguments }, secrets }),
+        (Some(path), Some(secrets)) => Ok(Exec { program: Program { path, arguments }, secrets, refresh_file }),
         _ => Err(missing),
     }
 }
@@ -50,13 +53,16 @@ fn wrap(mut section: Section<'_>, paths: &Paths<'_>) -> Result<Wrap> {
     Ok(Wrap { program: path.map(|path| Program { path, arguments }), allow })
 }
 
-/// A relative name would mean another program in another folder.
 fn program(item: &Item<'_>, paths: &Paths<'_>) -> Result<PathBuf> {
-    let read = |text: &str| {
+    item.parsed(whole(paths), "the whole path of a program", "program = \"/usr/bin/gh\"")
+}
+
+/// A relative name would mean another file in another folder.
+fn whole(paths: &Paths<'_>) -> impl Fn(&str) -> Option<PathBuf> {
+    |text| {
         let path = super::expand(std::path::Path::new(text), paths.home);
         path.is_absolute().then_some(path)
-    };
-    item.parsed(read, "the whole path of a program", "program = \"/usr/bin/gh\"")
+    }
 }
 
 fn words(item: &Item<'_>) -> Result<Vec<String>> {
@@ -94,10 +100,10 @@ fn place(mut section: Section<'_>) -> Result<Place> {
 }
 
 /// RFC 6901. The empty pointer would be the arguments as a whole, which are no text.
-fn pointer(text: &str) -> Option<Vec<String>> {
+fn pointer(text: &str) -> Option<Vec<Step>> {
     let sound = |step: &str| step.match_indices('~').all(|(at, _)| matches!(step.as_bytes().get(at + 1), Some(b'0' | b'1')));
-    let steps = text.strip_prefix('/')?.split('/').map(|step| sound(step).then(|| step.replace("~1", "/").replace("~0", "~")));
-    steps.collect()
+    let plain = |step: &str| Step::of_pointer(step.replace("~1", "/").replace("~0", "~"));
+    text.strip_prefix('/')?.split('/').map(|step| sound(step).then(|| plain(step))).collect()
 }
 
 fn prefix(text: &str) -> Option<String> {
@@ -171,6 +177,7 @@ mod tests {
             program = "~/bin/node"
             arguments = ["/opt/s.js"]
             secrets = []
+            refresh_file = "~/token"
             [wrap."github-mcp"]
             program = "/usr/bin/github-mcp"
             allow = [
@@ -190,7 +197,11 @@ mod tests {
         assert_eq!(doors.exec["server"].program.path, Path::new("/home/u/bin/node"));
         let allow = &doors.wrap["github-mcp"].allow;
         assert_eq!((allow[0].tool.as_str(), allow[0].prefix.as_str()), ("*", ""));
-        assert_eq!(allow[1].argument, ["a/b", "~", "0", ""]);
+        assert_eq!(doors.exec["server"].refresh_file.as_deref(), Some(Path::new("/home/u/token")));
+        let member = |name: &str| Step::Member(name.to_owned());
+        assert_eq!(allow[1].argument, [member("a/b"), member("~"), Step::Element(0), member("")]);
+        let steps = pointer("/00/-/1x/99999999999999999999").unwrap();
+        assert_eq!(steps, ["00", "-", "1x", "99999999999999999999"].map(member), "no index of a list");
         assert_eq!(doors.git["github.com"], Git { secret: secret("github-token"), username: None });
         assert_eq!(doors.git["git.example.com:8443"].username.as_deref(), Some("oauth2"));
         assert_eq!(doors.token_command, [secret("github-token")]);
@@ -205,6 +216,7 @@ mod tests {
             ("[exec.gh]\nprogram = \"/gh\"", "needs program and secrets"),
             ("[exec.gh]\nprogram = \"/gh\"\nsecret = \"x\"\nsecrets = []", "no key \"secret\""),
             ("[exec.gh]\nprogram = \"/gh\"\nsecrets = [\"a b\"]", "names of secrets"),
+            ("[exec.gh]\nprogram = \"/gh\"\nsecrets = []\nrefresh_file = \"token\"", "whole path"),
             ("exec = 1", "table"),
             ("[wrap.x]\nallow = [{ tool = \"t\", secret = \"s\" }]", "needs tool, argument and secret"),
             ("[wrap.x]\nallow = [{ tool = \"t\", argument = \"token\", secret = \"s\" }]", "JSON Pointer"),

@@ -1,5 +1,6 @@
 //! The door as a whole, against servers on loopback.
 
+mod kept;
 pub(crate) mod server;
 
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ fn get(url: &str) -> Outgoing {
         limit: 1024,
         cut: false,
         timeout: Duration::from_secs(20),
+        keep: false,
     }
 }
 

@@ -109,6 +109,31 @@ async fn the_brokers_own_secrets_are_not_inherited_unless_that_is_asked_for() {
 }
 
 #[tokio::test]
+async fn what_is_masked_shows_no_setting_of_the_brokers_either() {
+    let settings = [("JWT_SECRET", "canary-jwt-secret-0123456789abcdef"), ("GITHUB_CLIENT_SECRET", "canary-client-variable")];
+    let launch = settings.iter().fold(launch().await, |launch, (name, value)| launch.env(name, value));
+    let file = launch.home().join("client");
+    std::fs::write(&file, "canary-client-of-a-file\n").unwrap();
+    let launch = launch.toml(&format!(
+        "[providers.google]\nclient_secret = {{ file = \"{}\" }}\n[providers.okta]\nclient_secret = \"canary-client-text\"",
+        file.display()
+    ));
+    let keep = settings.iter().flat_map(|(name, _)| ["--keep", name]);
+    let script = format!("env; cat {}; echo canary-client-text", file.display());
+    let words: Vec<&str> = ["exec", "--mask"].into_iter().chain(keep).chain(["--", "sh", "-c", &script]).collect();
+    let output = launch.output(&words).await;
+    let said = stdout(&output);
+    canary::assert_unseen(
+        "standard output",
+        said.as_bytes(),
+        ["canary-jwt-secret-0123456789abcdef", "canary-client-variable", "canary-client-of-a-file", "canary-client-text"],
+    );
+    for name in ["JWT_SECRET=[secret:JWT_SECRET]", "GITHUB_CLIENT_SECRET=[secret:", "[secret:google:client_secret]"] {
+        assert!(said.contains(name), "{name}: {said}{}", stderr(&output));
+    }
+}
+
+#[tokio::test]
 async fn signals_reach_the_program() {
     let launch = launch().await;
     let script = "trap 'echo got; exit 9' TERM; echo ready; while :; do sleep 0.05; done";

@@ -111,6 +111,20 @@ async fn a_host_that_nobody_listed_and_plain_http_get_nothing() {
     }
 }
 
+/// What git signs in with is the operator's word: an agent that could put another token there would push as somebody else.
+#[tokio::test]
+async fn an_agent_cannot_give_git_another_token() {
+    let launch = Launch::new().toml("[git]\n\"git.example\" = \"hub\"").vaulted(&[("hub", TOKEN)]).await;
+    let mut broker = launch.twin().ready().await;
+    for tool in ["store_secret", "delete_secret"] {
+        let arguments = serde_json::json!({ "name": "hub", "value": "gho_attackers-token" });
+        let arguments = if tool == "delete_secret" { serde_json::json!({ "name": "hub" }) } else { arguments };
+        broker.call(tool, arguments).await.refused("not_allowed").names(&["operator's file", "A person can"]);
+    }
+    let got = ask(&launch, "get", "protocol=https\nhost=git.example\n\n").await;
+    assert!(String::from_utf8_lossy(&got.stdout).contains(TOKEN), "{got:?}");
+}
+
 #[tokio::test]
 async fn store_changes_nothing_and_a_missing_secret_is_named() {
     let launch =

@@ -21,6 +21,7 @@ use credentials_broker::config;
 use credentials_broker::descriptor::Ttl;
 use credentials_broker::error::{Code, Error};
 use credentials_broker::providers::Providers;
+use credentials_broker::sandbox::Workshop;
 use credentials_broker::secret::{Secret, SecretName};
 use credentials_broker::vault::{Account, Generation, Grant, Memory, Renewal, Revision, Stored, Vault, Vouched};
 
@@ -74,7 +75,9 @@ impl Scene {
             format!("[providers.oauth2]\nclient_id = \"{}\"\nissuer = \"{}\"\n", site.desk().client_id(), site.issuer());
         std::fs::write(&file, format!("browser = \"none\"\n{}{provider}{operator}", lookalike.toml())).unwrap();
         let config = config::load(Some(&file)).unwrap();
-        let providers = Providers::new(&config, &[], Some(place::target("tmp/cache/mcp-credentials-broker/components"))).unwrap();
+        let providers =
+            Providers::new(&config, &[], Workshop::keeping(place::target("tmp/cache/mcp-credentials-broker/components")))
+                .unwrap();
         let trail = Trail::default();
         let broker = Broker::new(&config, Arc::clone(&vault), providers, Audit::to(trail.clone()), None).unwrap();
         let scene = Self { site, lookalike, vault, broker, trail, _folder: folder };

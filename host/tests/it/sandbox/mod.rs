@@ -14,7 +14,7 @@ use credentials_broker::config;
 use credentials_broker::descriptor::Descriptor;
 use credentials_broker::descriptor::settings::Settings;
 use credentials_broker::egress::Egress;
-use credentials_broker::sandbox::{Context, Failed, Limits, Prepared, Sandbox, Tokens};
+use credentials_broker::sandbox::{Context, Failed, Limits, Prepared, Sandbox, Tokens, Workshop};
 use credentials_broker::secret::Secret;
 use url::Url;
 
@@ -44,7 +44,7 @@ impl Bench {
     }
 
     async fn answering(body: Option<String>) -> Self {
-        Self { sandbox: Sandbox::new(None).unwrap(), server: Server::start(body).await }
+        Self { sandbox: Sandbox::new(&Workshop::here()).unwrap(), server: Server::start(body).await }
     }
 
     async fn load(&self, guest: &Guest) -> Subject<'_> {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use credentials_broker::audit::Audit;
 use credentials_broker::broker::spending::request::{Credential, Request};
 use credentials_broker::providers::Providers;
+use credentials_broker::sandbox::Workshop;
 use credentials_broker::secret::{Secret, SecretName};
 use credentials_broker::vault::{Memory, Stored, Vault as _};
 use credentials_broker::{broker, config};
@@ -79,7 +80,7 @@ pub fn inside(toml: &str, values: &[(&str, &str)]) -> Arc<broker::Broker> {
         let name = SecretName::parse(name).unwrap();
         vault.put(&name, Stored::Static(Secret::from(*value)), BTreeMap::new(), &mut |_| Ok(())).unwrap();
     }
-    let providers = Providers::new(&config, &[], None).unwrap();
+    let providers = Providers::new(&config, &[], Workshop::here()).unwrap();
     broker::Broker::new(&config, Arc::new(vault), providers, Audit::to(std::io::sink()), None).unwrap()
 }
 

@@ -1,7 +1,7 @@
 //! Under `reveal = "deny"` a wrapper needs the operator's word on the program, too.
 
-use super::{TOKEN, launch, program, wrapped_with};
-use crate::support::place;
+use super::{TOKEN, launch, wrapped_with};
+use crate::support::place::{self, program};
 use serde_json::json;
 
 #[tokio::test]
@@ -22,6 +22,10 @@ async fn where_nothing_is_revealed_the_table_must_name_the_program() {
     assert_eq!(output.status.code(), Some(3), "another program is not that server");
     let output = launch_.output(&["wrap", "--", "python3", "-c", "1"]).await;
     assert_eq!(output.status.code(), Some(3), "nor is another script");
+    let link = launch_.home().join("python");
+    std::os::unix::fs::symlink(&python, &link).unwrap();
+    let output = launch_.output(&["wrap", "--name", "python3", "--", link.to_str().unwrap(), server, "/dev/null"]).await;
+    assert_eq!(output.status.code(), Some(3), "nor is the same file by another name");
     let output = launch_.output(&["wrap", "--env", "T=github-token", "--", "python3", server, "/dev/null"]).await;
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(3) && told.contains("[exec."), "the environment has its own line: {told}");

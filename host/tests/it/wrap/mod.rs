@@ -6,7 +6,7 @@ mod real;
 mod secrets;
 mod transparent;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -95,14 +95,4 @@ impl Wrapped {
 async fn line(broker: &mut Broker) -> String {
     let line = broker.line(std::time::Duration::from_secs(90)).await;
     line.unwrap_or_else(|| panic!("nothing comes: {}", broker.stderr()))
-}
-
-fn program(name: &str) -> String {
-    let path = std::env::var_os("PATH").unwrap();
-    let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file());
-    canonical(&found.unwrap())
-}
-
-fn canonical(path: &Path) -> String {
-    path.canonicalize().unwrap().display().to_string()
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{OTHER, TOKEN, launch, program};
+use super::{OTHER, TOKEN, launch};
 use crate::support::broker::Launch;
 use crate::support::canary;
 use crate::support::clients::{Client, Sdk};
@@ -87,5 +87,5 @@ async fn a_python_server_works_behind_the_broker() {
         let refused = client.raw("get_current_time", json!({ "timezone": "secret:github-token" })).await;
         assert!(refused["raised"].is_string(), "{sdk:?}: {refused}");
     }
-    assert!(program("python3").starts_with('/'));
+    assert!(place::program("python3").starts_with('/'));
 }

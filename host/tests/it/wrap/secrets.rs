@@ -64,6 +64,14 @@ async fn a_secret_anywhere_else_is_refused_and_nothing_is_sent() {
             r#"[{"id":77,"method":"tools/call","params":{"name":"x","arguments":{"token":"secret:github-token"}}},{"id":78,"method":"ping"}]"#,
             r#""id":77"#,
         ),
+        (
+            r#"{"id":80,"method":"tools/call","params":{"name":"fetch","Name":"write","arguments":{"token":"secret:github-token"}}}"#,
+            r#""id":80"#,
+        ),
+        (
+            r#"{"id":81,"method":"tools/call","params":{"name":"fetch","arguments":{"headers":{"0":{"value":"Bearer secret:github-token"}}}}}"#,
+            r#""id":81"#,
+        ),
         (r#"{"id":79,"method":"tools/call","params":{"name":"x","arguments":{"token":"secret:github-token"}},}"#, r#""id":null"#),
     ] {
         wrapped.broker.send_raw(format!("{raw}\n").as_bytes()).await;
@@ -147,29 +155,50 @@ async fn a_value_is_fetched_anew_for_every_call() {
     wrapped.broker.assert_unseen(&[TOKEN, "another-canary-55"]);
 }
 
-/// Stores a value through a broker of its own.
-async fn store(mut command: tokio::process::Command, name: &str, value: &str) {
-    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
-    let mut child = command
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    let client = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "lab", "version": "1" } });
-    let call = json!({ "name": "store_secret", "arguments": { "name": name, "value": value } });
-    let mut stdin = child.stdin.take().unwrap();
-    for message in [
-        json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": client }),
-        json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
-        json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": call }),
-    ] {
-        stdin.write_all(format!("{message}\n").as_bytes()).await.unwrap();
+/// However often it is replaced: each value is taken out before the server can say it.
+#[tokio::test]
+async fn every_value_that_goes_in_is_taken_out_however_many_came_before() {
+    let launch = launch().await;
+    let commands: Vec<_> = (0..12).map(|number| (format!("rotating-canary-{number:02}"), launch.command())).collect();
+    let mut wrapped = wrapped_with(launch, &[]);
+    let mut values = Vec::new();
+    for (value, command) in commands {
+        store(command, "github-token", &value).await;
+        let answer = wrapped.tool("x", json!({ "token": "secret:github-token" })).await;
+        assert_eq!(answer["result"]["got"]["arguments"]["token"], "[secret:github-token]");
+        values.push(value);
     }
-    let mut lines = tokio::io::BufReader::new(child.stdout.take().unwrap()).lines();
-    lines.next_line().await.unwrap();
-    let answer: Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
-    assert_ne!(answer["result"]["isError"], true, "{answer}");
-    drop(stdin);
-    child.wait().await.unwrap();
+    for value in &values {
+        let answer = wrapped.ask("x/echo", json!({ "text": value })).await;
+        assert_eq!(answer["result"]["got"]["text"], "[secret:github-token]", "also the old ones");
+    }
+    assert!(values.iter().all(|value| String::from_utf8_lossy(&wrapped.sent()).contains(value.as_str())));
+}
+
+/// The id that a server writes may be what must not be shown; nobody asked for it.
+#[tokio::test]
+async fn an_answer_that_cannot_be_shown_is_told_to_who_asked_and_to_nobody_else() {
+    let across = r#"left-canary","b":"right-canary"#;
+    let launch = launch().await;
+    store(launch.command(), "across", across).await;
+    let mut wrapped = wrapped_with(launch, &[]);
+    let open = wrapped.broker.ask("x/hang", json!({})).await;
+    let answer = |id: &str| format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{\"a\":\"{across}\"}}}}\n");
+    wrapped.writes(answer(&format!("\"{OTHER}\"")).as_bytes()).await;
+    wrapped.writes(answer("4711").as_bytes()).await;
+    wrapped.writes(answer(&open.to_string()).as_bytes()).await;
+    let told = line(&mut wrapped.broker).await;
+    assert!(told.contains(&format!("\"id\":{open},")) && told.contains("cannot be taken out"), "{told}");
+    assert!(wrapped.ask("ping", json!({})).await["result"].is_object());
+    let ended = wrapped.broker.finish().await;
+    assert_eq!(ended.stdout.lines().count(), 2, "nothing else was said: {}", ended.stdout);
+    canary::assert_unseen("the agent's side", ended.stdout.as_bytes(), [OTHER, TOKEN, "right-canary"]);
+}
+
+/// A person stores a value.
+async fn store(mut command: tokio::process::Command, name: &str, value: &str) {
+    use tokio::io::AsyncWriteExt as _;
+    let mut child = command.args(["secrets", "set", name]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(value.as_bytes()).await.unwrap();
+    assert!(child.wait().await.unwrap().success());
 }

@@ -195,7 +195,15 @@ fn endpoints_that_hand_out_credentials_are_shut_whatever_a_list_says() {
             "https://sts.googleapis.com/v1/token",
             "https://login.microsoftonline.com/contoso.com/oauth2/v2.0/token",
             "https://graph.microsoft.com/v1.0/applications/1/addPassword",
+            "https://graph.microsoft.com/v1.0/applications/1/addPassword()",
+            "https://graph.microsoft.com/v1.0/applications/1/addPassword%20",
+            "https://graph.microsoft.com/v1.0/applications/1/graph.addPassword.",
+            "https://graph.microsoft.com/v1.0/$batch",
+            "https://graph.microsoft.com/beta/%24batch",
             "https://graph.microsoft.com/beta/servicePrincipals/1/addKey",
+            "https://management.azure.com/batch?api-version=1",
+            "https://management.azure.com/subscriptions/1/sites/s/config/publishingcredentials/list",
+            "https://management.azure.com/subscriptions/1/triggers/t/listCallbackUrl",
             "https://management.azure.com/subscriptions/1/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/s/listKeys?api-version=1",
             "https://github.com/login/oauth/access_token",
         ],
@@ -208,6 +216,7 @@ fn endpoints_that_hand_out_credentials_are_shut_whatever_a_list_says() {
             "https://dev-1.okta.com/api/v1/api-tokens",
             "https://dev-1.okta.com/api/v1/sessions",
             "https://dev-1.okta.com/oauth2/v1/token",
+            "https://dev-1.okta.com/api/v1/apps/1",
         ],
     );
     let oauth = login("oauth2", &[], Some(&rule(&["id.example"], &[])));

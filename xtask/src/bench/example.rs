@@ -1,0 +1,32 @@
+//! Programs of `host/examples` that measure inside one process, where a client would only see the pipe.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use crate::{paths, run};
+
+/// What an example says, in its one line of JSON. Each takes the broker's program as its argument.
+pub(super) fn told(name: &str, program: &Path) -> Result<Value> {
+    let mut cargo = run::cargo(&paths::root());
+    cargo.args(["run", "--release", "--quiet", "--package", "mcp-credentials-broker", "--example", name, "--"]).arg(program);
+    let said = run::output(&mut cargo)?;
+    let line = said.lines().rev().find(|line| line.starts_with('{'));
+    Ok(serde_json::from_str(line.with_context(|| format!("the example `{name}` told nothing"))?)?)
+}
+
+/// One number of it.
+pub(super) fn number(told: &Value, name: &str) -> Result<f64> {
+    told[name].as_f64().with_context(|| format!("no {name} was told"))
+}
+
+/// Numbers of it.
+pub(super) fn numbers(told: &Value, name: &str) -> Vec<f64> {
+    told[name].as_array().into_iter().flatten().filter_map(Value::as_f64).collect()
+}
+
+/// A row's last words: whether a goal is met.
+pub(super) const fn verdict(met: bool) -> &'static str {
+    if met { "met" } else { "**missed**" }
+}

@@ -3,6 +3,7 @@
 //! Names, parameters and answer members of the first seven are the predecessor's. `provider` is a plain string: which
 //! providers there are is the operator's business and is told by `list_providers`.
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use rmcp::model::{Tool, ToolAnnotations};
@@ -27,6 +28,14 @@ const REPLACES: Hints = Hints { read_only: false, destructive: true, idempotent:
 pub(super) fn tools() -> &'static [Tool] {
     static TOOLS: OnceLock<Vec<Tool>> = OnceLock::new();
     TOOLS.get_or_init(build)
+}
+
+/// The name of a tool, if there is one of that name.
+pub(super) fn name(name: &str) -> Option<&'static str> {
+    tools().iter().find_map(|tool| match tool.name {
+        Cow::Borrowed(known) => (known == name).then_some(known),
+        Cow::Owned(_) => None,
+    })
 }
 
 fn build() -> Vec<Tool> {

@@ -1,15 +1,14 @@
 //! `list_providers` and `get_broker_stats`.
 
-use rmcp::model::CallToolResult;
 use serde_json::{Value, json};
 
-use super::answers::success;
+use super::answers::{Answer, success};
 use super::arguments::Arguments;
 use crate::broker::Broker;
 use crate::broker::overview::ProviderOverview;
 use crate::error::Result;
 
-pub(super) async fn providers(broker: &Broker, arguments: Arguments) -> Result<CallToolResult> {
+pub(super) async fn providers(broker: &Broker, arguments: Arguments) -> Result<Answer> {
     arguments.end()?;
     let (providers, rejected) = broker.list_providers().await;
     let rejected: Vec<Value> = rejected.iter().map(|error| json!({ "error": error.message(), "hint": error.hint() })).collect();
@@ -45,7 +44,7 @@ fn shown(overview: &ProviderOverview) -> Value {
     shown
 }
 
-pub(super) fn stats(broker: &Broker, arguments: Arguments) -> Result<CallToolResult> {
+pub(super) fn stats(broker: &Broker, arguments: Arguments) -> Result<Answer> {
     arguments.end()?;
     let stats = broker.stats()?;
     let mut shown = json!({

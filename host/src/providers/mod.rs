@@ -18,7 +18,7 @@ mod survey;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::sync::{OnceCell, watch};
 
@@ -38,7 +38,8 @@ pub struct Providers {
     require_lock: bool,
     folders: Vec<PathBuf>,
     approvals: Option<Approvals>,
-    embedded: Vec<Arc<Provider>>,
+    /// Read at the first need, where the operator's file says nothing of providers.
+    embedded: OnceLock<Vec<Arc<Provider>>>,
     /// Names of embedded providers that the operator's file gives to a component of its own.
     given_away: BTreeSet<String>,
     /// What came of each file: unchanged bytes are neither read nor compiled again, and their settings stay.
@@ -86,30 +87,10 @@ impl Providers {
     /// `invalid_configuration` where `[providers.…]` has a setting that the provider does not know.
     pub fn new(config: &Config, folders: &[PathBuf], workshop: Workshop) -> Result<Self> {
         let given_away = given_away(config);
-        let mut embedded = Vec::new();
-        for component in embedded::all() {
-            let mut descriptor = Arc::clone(&component.descriptor);
-            if given_away.contains(&descriptor.name) {
-                continue;
-            }
-            if descriptor.aliases.iter().any(|alias| given_away.contains(alias)) {
-                Arc::make_mut(&mut descriptor).aliases.retain(|alias| !given_away.contains(alias));
-            }
-            let operator = operators_word(config, &descriptor)?;
-            if !operator.replaces.is_empty() {
-                return Err(Error::new(
-                    Code::InvalidConfiguration,
-                    format!("[providers.{}] has `replaces`, but {} is embedded.", descriptor.name, descriptor.title),
-                    "Write it into the section of a component of your own.",
-                ));
-            }
-            settings::check_names(&descriptor, &operator)?;
-            embedded.push(Arc::new(Provider {
-                descriptor,
-                source: Component::Embedded { bytes: component.component, sha256: component.sha256.clone() },
-                operator,
-                prepared: OnceCell::new(),
-            }));
+        let embedded = OnceLock::new();
+        // Without a section nothing can be wrong, and what is embedded is read when it is needed.
+        if !config.providers.is_empty() {
+            let _ = embedded.set(configured(config, &given_away)?);
         }
         let folders: Vec<PathBuf> = config.plugins.iter().chain(folders).cloned().collect();
         check_provider_names(config)?;
@@ -141,12 +122,18 @@ impl Providers {
         self.approvals.as_ref()
     }
 
+    fn embedded(&self) -> &[Arc<Provider>] {
+        let plain =
+            |component: &embedded::Embedded| embed(component, Arc::clone(&component.descriptor), config::Provider::default());
+        self.embedded.get_or_init(|| embedded::all().iter().map(plain).collect())
+    }
+
     /// The provider of that name or alias.
     ///
     /// # Errors
     /// `unknown_provider` with the names there are; the reason why a drop-in of that name cannot be used.
     pub async fn get(&self, name: &str) -> Result<Arc<Provider>> {
-        if let Some(found) = self.embedded.iter().find(|provider| provider.answers_to(name)) {
+        if let Some(found) = self.embedded().iter().find(|provider| provider.answers_to(name)) {
             return Ok(Arc::clone(found));
         }
         // what is ready does not wait for a newcomer that is still being compiled
@@ -212,6 +199,36 @@ impl Providers {
             Component::DropIn(origin) => survey::bytes_of(origin).await,
         }
     }
+}
+
+fn embed(component: &embedded::Embedded, descriptor: Arc<Descriptor>, operator: config::Provider) -> Arc<Provider> {
+    let source = Component::Embedded { bytes: component.component, sha256: component.sha256.clone() };
+    Arc::new(Provider { descriptor, source, operator, prepared: OnceCell::new() })
+}
+
+/// The embedded providers, as far as they keep their names, each with the operator's word.
+fn configured(config: &Config, given_away: &BTreeSet<String>) -> Result<Vec<Arc<Provider>>> {
+    let mut embedded = Vec::new();
+    for component in embedded::all() {
+        let mut descriptor = Arc::clone(&component.descriptor);
+        if given_away.contains(&descriptor.name) {
+            continue;
+        }
+        if descriptor.aliases.iter().any(|alias| given_away.contains(alias)) {
+            Arc::make_mut(&mut descriptor).aliases.retain(|alias| !given_away.contains(alias));
+        }
+        let operator = operators_word(config, &descriptor)?;
+        if !operator.replaces.is_empty() {
+            return Err(Error::new(
+                Code::InvalidConfiguration,
+                format!("[providers.{}] has `replaces`, but {} is embedded.", descriptor.name, descriptor.title),
+                "Write it into the section of a component of your own.",
+            ));
+        }
+        settings::check_names(&descriptor, &operator)?;
+        embedded.push(embed(component, descriptor, operator));
+    }
+    Ok(embedded)
 }
 
 /// Names of embedded providers that sections with a component of their own take.
@@ -291,7 +308,7 @@ mod tests {
             let name = |provider: &Arc<Provider>| {
                 std::iter::once(&provider.descriptor.name).chain(&provider.descriptor.aliases).cloned().collect::<Vec<_>>()
             };
-            providers.embedded.iter().flat_map(name).collect::<BTreeSet<_>>()
+            providers.embedded().iter().flat_map(name).collect::<BTreeSet<_>>()
         };
         let all = names(&[]);
         assert!(all.contains("github") && all.contains("gcp") && all.contains("google"));

@@ -101,7 +101,7 @@ impl Providers {
     }
 
     async fn survey(&self, prepare: bool) -> Listing {
-        let mut listing = Listing { providers: self.embedded.clone(), ..Listing::default() };
+        let mut listing = Listing { providers: self.embedded().to_vec(), ..Listing::default() };
         let lock = match self.approvals.as_ref().map_or_else(|| Ok(Arc::default()), |approvals| approvals.read()) {
             Ok(lock) => lock,
             // Then nobody knows what is approved under which name, so no drop-in is used at all.

@@ -41,6 +41,8 @@ struct Queue {
     lost: u64,
     /// A batch was taken out and is being written.
     writing: bool,
+    /// How many are in it.
+    taken: u64,
     /// Somebody waits for the end: no gathering, no pause.
     hurry: bool,
     /// How often a batch was tried.
@@ -86,7 +88,7 @@ impl Trail {
             // a try that is under way may have begun before the last line came
             let enough = queue.tries + if queue.writing { 2 } else { 1 };
             self.0.changed.notify_all();
-            let busy = |queue: &mut Queue| queue.writing || queue.unwritten() > 0 && queue.tries < enough;
+            let busy = |queue: &mut Queue| queue.unwritten() > 0 && queue.tries < enough;
             queue = self.0.changed.wait_timeout_while(queue, limit, busy).unwrap_or_else(PoisonError::into_inner).0;
             queue.hurry = false;
         }
@@ -101,7 +103,7 @@ impl Trail {
 
 impl Queue {
     fn unwritten(&self) -> u64 {
-        self.waiting.len() as u64 + self.lost
+        self.waiting.len() as u64 + self.lost + self.taken
     }
 }
 
@@ -137,11 +139,13 @@ impl Shared {
         let lost = std::mem::take(&mut queue.lost);
         let gap = (lost > 0).then(|| note("audit_lines_lost", lost));
         queue.writing = true;
+        queue.taken = batch.len() as u64 + lost;
         drop(queue);
         let entries: Vec<&str> = batch.iter().chain(&gap).map(String::as_str).collect();
         let written = append(&self.files, &*self.ledger, &entries);
         let mut queue = self.queue();
         queue.writing = false;
+        queue.taken = 0;
         queue.tries += 1;
         match written {
             Ok(()) => {

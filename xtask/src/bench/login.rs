@@ -50,6 +50,7 @@ pub(super) fn measure(broker: &Contestant) -> Result<Turn> {
 }
 
 /// Does what a browser does with the address of the callback.
+#[expect(clippy::disallowed_methods, reason = "a browser's connection, not the broker's")]
 fn come_back(address: &str) -> Result<()> {
     let (authority, path) =
         address.strip_prefix("http://").and_then(|rest| rest.split_once('/')).context("no callback address")?;

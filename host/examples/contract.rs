@@ -11,9 +11,10 @@
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -41,6 +42,9 @@ const EXCHANGES: u32 = 300;
 const FIRSTS: usize = 5;
 
 fn main() {
+    if std::env::args().nth(1).as_deref() == Some(SERVE) {
+        return serve();
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (component, native) = (runtime.block_on(component()), native());
     let (exchange, request) = runtime.block_on(exchange());
@@ -84,7 +88,7 @@ async fn component() -> f64 {
 
 /// What an exchange takes, and what its request alone takes, in nanoseconds.
 async fn exchange() -> (f64, f64) {
-    let address = serve();
+    let (_server, address) = Server::start();
     let (base, secret) = (format!("http://{address}"), "a client secret");
     let (authorize, token) = (format!("{base}/authorize"), format!("{base}/token"));
     let endpoints = [("authorization_endpoint", authorize.as_str()), ("token_endpoint", token.as_str())];
@@ -124,30 +128,55 @@ async fn exchange() -> (f64, f64) {
     (middle(exchanges), middle(requests))
 }
 
-/// A token endpoint in a thread of its own, one request a connection.
-fn serve() -> SocketAddr {
+/// A token endpoint in a process of its own, as in life: what a call maps and unmaps of memory, a thread beside it would
+/// have to be told of. It ends with its standard input.
+struct Server(Child);
+
+impl Server {
+    fn start() -> (Self, SocketAddr) {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        let mut child = command.arg(SERVE).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        (Self(child), line.trim().parse().unwrap())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The argument of the process that serves.
+const SERVE: &str = "--serve";
+
+/// One request a connection.
+fn serve() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
+    println!("{}", listener.local_addr().unwrap());
     let body = r#"{"access_token":"an-access-token","token_type":"bearer","expires_in":3600,"refresh_token":"a-refresh-token"}"#;
     let length = body.len();
     let answer = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
     );
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let (mut seen, mut chunk) = (Vec::new(), [0; 4096]);
-            // the form's last field is the verifier
-            while !seen.ends_with(b"random") {
-                match stream.read(&mut chunk) {
-                    Ok(count @ 1..) => seen.extend_from_slice(&chunk[..count]),
-                    _ => break,
-                }
-            }
-            let _ = stream.write_all(answer.as_bytes());
-        }
+    std::thread::spawn(|| {
+        let _ = std::io::stdin().read(&mut [0]);
+        std::process::exit(0);
     });
-    address
+    for stream in listener.incoming() {
+        let mut stream = stream.unwrap();
+        let (mut seen, mut chunk) = (Vec::new(), [0; 4096]);
+        // the form's last field is the verifier
+        while !seen.ends_with(b"random") {
+            match stream.read(&mut chunk) {
+                Ok(count @ 1..) => seen.extend_from_slice(&chunk[..count]),
+                _ => break,
+            }
+        }
+        let _ = stream.write_all(answer.as_bytes());
+    }
 }
 
 /// How long the first use of the slowest embedded provider takes, in milliseconds: with a cold cache and with a warm one.

@@ -22,7 +22,7 @@
 //! | [`audit`] | who asked for what: on standard error, and beside a vault in a file that shows changes |
 //! | [`telemetry`] | what else is written down, on standard error |
 //! | [`descriptor`] | what a component says of itself: the table that the operator reads |
-//! | [`config`], [`secret`], [`error`] | the ground |
+//! | [`config`], [`secret`], [`error`], [`pipe`] | the ground |
 
 // Futures within futures, from the server's loop down to a component's call.
 #![recursion_limit = "256"]
@@ -38,6 +38,7 @@ pub mod descriptor;
 pub mod egress;
 pub mod error;
 pub mod mcp;
+pub mod pipe;
 pub mod process;
 pub mod providers;
 pub mod redaction;

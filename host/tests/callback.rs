@@ -84,7 +84,7 @@ async fn the_page_says_signed_in_only_after_the_broker_does() {
     let response = browser.await.unwrap();
     assert_eq!(response.status, 200);
     assert!(response.body.contains("You are signed in to <bdi>GitHub</bdi>"));
-    assert!(response.body.contains("You can close this tab and go back to your agent."));
+    assert!(response.body.contains("You can close this tab and go back to your agent or terminal."));
 }
 
 #[tokio::test]

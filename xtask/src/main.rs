@@ -7,7 +7,8 @@
 //! | `plugins --check` | proves that what is committed is what the sources give |
 //! | `author` | does what an author of a provider does: a new one and the one of the documentation, built and checked |
 //! | `test` | sees to what the tests need, then runs all of them |
-//! | `bench` | measures the broker beside its predecessor and a bare echo |
+//! | `bench` | measures the broker beside its predecessor, a bare server of the MCP SDK and a bare echo |
+//! | `bench quick` | the first table of that, on the terminal alone |
 
 mod author;
 mod bench;
@@ -35,7 +36,8 @@ usage: cargo xtask COMMAND
   plugins --check    prove that what is committed is what the sources give
   author             build and check a new provider, and the one of docs/writing-a-provider.md
   test               see to what the tests need, then run all of them
-  bench              measure the broker beside its predecessor and a bare echo (needs Node.js and npm)";
+  bench              measure the broker beside its predecessor and others, for docs/ (needs Node.js, npm and valgrind)
+  bench quick        the first table of that, on the terminal alone";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -56,6 +58,7 @@ fn carry_out(words: &[&str]) -> Result<()> {
         ["author"] => author::run(),
         ["test"] => test::run(),
         ["bench"] => bench::run(),
+        ["bench", "quick"] => bench::quick(),
         _ => bail!("{USAGE}"),
     }
 }

@@ -75,6 +75,11 @@ pub(crate) fn cargo_component() -> Result<()> {
     show(Command::new("cargo").args(["install", "--locked", "--quiet", package]).env_remove("CARGO_TARGET_DIR"))
 }
 
+/// What `bench` counts with.
+pub(crate) fn valgrind() -> Result<()> {
+    see_to(&Need { what: "valgrind", signs: &[&["valgrind", "--version"]], packages: &["valgrind"] })
+}
+
 fn see_to(need: &Need) -> Result<()> {
     if is_there(need) {
         return Ok(());
@@ -87,7 +92,7 @@ fn see_to(need: &Need) -> Result<()> {
     if is_there(need) {
         Ok(())
     } else {
-        bail!("the tests need {}: install it (on Debian: {})", need.what, need.packages.join(", "))
+        bail!("what you asked for needs {}: install it (on Debian: {})", need.what, need.packages.join(", "))
     }
 }
 

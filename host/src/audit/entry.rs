@@ -1,5 +1,6 @@
 //! One entry of the trail: what is said, and how it becomes JSON.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use serde::Serialize;
@@ -70,20 +71,20 @@ pub(super) enum By {
 #[derive(Serialize)]
 struct Members<'a> {
     time: String,
-    event: String,
+    event: Cow<'a, str>,
     outcome: Outcome,
     #[serde(skip_serializing_if = "Option::is_none")]
-    secret: Option<String>,
+    secret: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reference: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    provider: Option<String>,
+    provider: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    purpose: Option<String>,
+    purpose: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    destination: Option<String>,
+    destination: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    process: Option<String>,
+    process: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     uses: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,7 +93,7 @@ struct Members<'a> {
     client: Option<&'a str>,
     pid: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
-    flow: Option<String>,
+    flow: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,19 +134,24 @@ pub(super) fn now() -> String {
 /// The part of a reference's id that is written: the first 12 hexadecimal digits of its SHA-256.
 #[must_use]
 pub fn digest(id: &str) -> String {
-    Sha256::digest(id).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    let hex = |digit: u8| char::from_digit(digit.into(), 16).unwrap_or_default();
+    Sha256::digest(id).iter().take(6).flat_map(|byte| [hex(byte >> 4), hex(byte & 15)]).collect()
 }
 
 /// Somebody else's text, without the quotation marks that JSON sets anyway, cut to so many bytes. All members together,
 /// each doubled by escaping, still fit into one of [`crate::telemetry::Lines`]' lines: a cut line would be no JSON any more.
-pub(super) fn bounded(text: &str, bytes: usize) -> String {
+pub(super) fn bounded(text: &str, bytes: usize) -> Cow<'_, str> {
+    // Nearly all of it is plain, and stays as it is.
+    if text.len() <= bytes && text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"') {
+        return Cow::Borrowed(text);
+    }
     let quoted = foreign(text);
     let text = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default();
     let mut end = text.len().min(bytes);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    text[..end].to_owned()
+    Cow::Owned(text[..end].to_owned())
 }
 
 /// An entry of the trail's own: something happened to `count` of its lines.

@@ -93,7 +93,7 @@ impl Audit {
     }
 
     fn name(&self, by: By, name: &str, version: &str) {
-        let name = bounded(&format!("{} {}", bounded(name, 96), bounded(version, 32)), 128);
+        let name = bounded(&format!("{} {}", bounded(name, 96), bounded(version, 32)), 128).into_owned();
         let _ = self.0.client.set(Client { by, name });
     }
 
@@ -101,14 +101,29 @@ impl Audit {
     pub fn record(&self, event: Event<'_>) {
         let dropped = self.0.dropped.swap(0, Ordering::Relaxed);
         let client = self.0.client.get();
-        if let (Some(trail), Some(line)) = (&self.0.trail, event.line(client, 0)) {
+        let line = event.line(client, 0);
+        let written = if dropped == 0 {
+            line.as_deref().is_some_and(|line| self.0.lines.push(line))
+        } else {
+            event.line(client, dropped).is_some_and(|line| self.0.lines.push(&line))
+        };
+        if let (Some(trail), Some(line)) = (&self.0.trail, line) {
             trail.push(line);
         }
-        let line = event.line(client, dropped);
-        let written = line.is_some_and(|line| self.0.lines.push(&line));
         if !written {
             self.0.dropped.fetch_add(dropped + 1, Ordering::Relaxed);
         }
+    }
+
+    /// Until [`Audit::settle`], lines for standard error come together.
+    pub fn hold(&self) {
+        self.0.lines.hold();
+    }
+
+    /// Writes them out where standard error takes them without waiting, else leaves them to a thread. To be called before
+    /// anybody is told what they are about.
+    pub fn settle(&self) {
+        self.0.lines.settle();
     }
 
     /// Waits until the trail is written, but not for long: at the end of the process.

@@ -71,7 +71,10 @@ impl Trail {
         }
         queue.bytes += entry.len();
         queue.waiting.push_back(entry);
-        self.0.changed.notify_all();
+        // A thread that gathers or writes looks for more by itself.
+        if queue.unwritten() == 1 {
+            self.0.changed.notify_all();
+        }
     }
 
     /// Waits until everything is written, at most for `limit`; where something stands in the way, for one more try.

@@ -4,6 +4,7 @@
 //! it is `JWT_SECRET`; there is no default key anywhere.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
@@ -23,7 +24,7 @@ pub const MIN_SECRET: usize = 32;
 /// Signs tokens, and remembers which it signed.
 pub struct Mint {
     issuer: String,
-    key: Result<Key>,
+    key: OnceLock<Result<Key>>,
     known: HashMap<Uuid, Known>,
     by_end: BTreeMap<(u64, Uuid), ()>,
 }
@@ -74,26 +75,27 @@ impl Mint {
     /// [`Mint::issue`] fail with that reason; nothing falls back to another key.
     #[must_use]
     pub fn new(secret: Option<&Secret>) -> Self {
-        let key = match secret {
-            Some(secret) if secret.len() < MIN_SECRET => Err(Error::new(
+        let key = secret.map(|secret| match secret {
+            secret if secret.len() < MIN_SECRET => Err(Error::new(
                 Code::InvalidConfiguration,
                 format!("JWT_SECRET has {} bytes; HS256 needs at least {MIN_SECRET}.", secret.len()),
                 "Set a longer one, such as the output of `openssl rand -base64 48`, or unset it to sign with an Ed25519 key.",
             )),
-            Some(secret) => Ok(Key {
+            secret => Ok(Key {
                 algorithm: Algorithm::HS256,
                 sign: EncodingKey::from_secret(secret.expose().as_bytes()),
                 verify: DecodingKey::from_secret(secret.expose().as_bytes()),
             }),
-            None => ed25519(),
-        };
+        });
+        // without a secret it is made when it is first needed
+        let key = key.map_or_else(OnceLock::new, OnceLock::from);
         Self { issuer: Uuid::new_v4().urn().to_string(), key, known: HashMap::new(), by_end: BTreeMap::new() }
     }
 
     /// Why nothing can be signed, if so.
     #[must_use]
     pub fn problem(&self) -> Option<&Error> {
-        self.key.as_ref().err()
+        self.key.get()?.as_ref().err()
     }
 
     /// Signs a token. `ttl` is within the caps already.
@@ -110,7 +112,7 @@ impl Mint {
                 "Ask for shorter lifetimes, or wait until some have ended.",
             ));
         }
-        let key = self.key.as_ref().map_err(Clone::clone)?;
+        let key = self.key.get_or_init(ed25519).as_ref().map_err(Clone::clone)?;
         let id = Uuid::new_v4();
         let claims = Claims {
             iss: self.issuer.clone(),
@@ -145,7 +147,7 @@ impl Mint {
     /// Whether a token is one of this mint's, alive and not revoked; its claims where it can be read.
     #[must_use]
     pub fn verify(&self, token: &str) -> Option<Claims> {
-        let key = self.key.as_ref().ok()?;
+        let key = self.key.get()?.as_ref().ok()?;
         let mut validation = Validation::new(key.algorithm);
         validation.leeway = 0;
         validation.validate_aud = false;

@@ -123,6 +123,12 @@ impl Broker {
         self.reserved.open();
     }
 
+    /// Whether the vault's key is at hand, so that [`Broker::ready`] would do nothing.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.vault.is_ready()
+    }
+
     /// Sees to it that the vault's key is at hand, where it may take long: a keychain or a command may ask the person.
     /// `event` is what is to be done with it, for the audit trail.
     ///

@@ -95,16 +95,16 @@ impl Page {
                 Mark::Good,
                 "You are signed in",
                 " to ",
-                "The credential is with the broker now, and your agent knows that it can go on.",
-                "You can close this tab and go back to your agent.",
+                "The credential is with the broker now, and whoever asked for it can go on.",
+                "You can close this tab and go back to your agent or terminal.",
             ),
             Self::Declined => words(
                 StatusCode::OK,
                 Mark::Neutral,
                 "Sign-in declined",
                 " at ",
-                "No access was given and nothing was stored. Your agent has been told.",
-                "You can close this tab. If you want to sign in after all, ask your agent to start again.",
+                "No access was given and nothing was stored. Whoever asked has been told.",
+                "You can close this tab. If you want to sign in after all, start again from your agent or terminal.",
             ),
             Self::Failed => words(
                 StatusCode::BAD_GATEWAY,
@@ -112,7 +112,7 @@ impl Page {
                 "You are not signed in",
                 " to ",
                 "The provider sent you back, but the broker got no credential. Nothing was stored.",
-                "You can close this tab. Your agent knows the reason, and what to do next.",
+                "You can close this tab. Your agent or terminal says why, and what to do next.",
             ),
             Self::AlreadyUsed => words(
                 StatusCode::BAD_REQUEST,
@@ -120,15 +120,15 @@ impl Page {
                 "This sign-in has already arrived",
                 " from ",
                 "It came a second time, as when a page is reloaded. Only the first time counts.",
-                "You can close this tab and go back to your agent, which has the result.",
+                "You can close this tab and go back to your agent or terminal, which has the result.",
             ),
             Self::Expired => words(
                 StatusCode::GONE,
                 Mark::Neutral,
                 "This sign-in has expired",
                 "",
-                "Your agent no longer waits for it. Nothing was stored.",
-                "Close this tab, and ask your agent to start a new sign-in.",
+                "Nobody waits for it any longer. Nothing was stored.",
+                "Close this tab, and start a new sign-in from your agent or terminal.",
             ),
             Self::Rejected => words(
                 StatusCode::BAD_REQUEST,
@@ -136,7 +136,7 @@ impl Page {
                 "This is not an answer to your sign-in",
                 "",
                 "It is incomplete, or belongs to another sign-in or one that is over. It was ignored.",
-                "If you have just signed in, go back to your agent and ask it to start again. Otherwise, just close this tab.",
+                "If you have just signed in, go back to your agent or terminal and start again. Otherwise, just close this tab.",
             ),
             Self::NotFound => words(
                 StatusCode::NOT_FOUND,
@@ -144,7 +144,7 @@ impl Page {
                 "There is nothing here",
                 "",
                 "At this address the broker only takes the answers of providers, while a sign-in is under way.",
-                "You can close this tab and go back to your agent.",
+                "You can close this tab and go back to your agent or terminal.",
             ),
             Self::MethodNotAllowed => words(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -152,7 +152,7 @@ impl Page {
                 "This is not how a sign-in comes back",
                 "",
                 "The broker takes the answers of providers by GET only. This request was ignored.",
-                "If you have just signed in, go back to your agent and ask it to start again.",
+                "If you have just signed in, go back to your agent or terminal and start again.",
             ),
             Self::Misdirected => words(
                 StatusCode::MISDIRECTED_REQUEST,
@@ -160,7 +160,7 @@ impl Page {
                 "This is not the broker's address",
                 "",
                 "The request names another host than the one that sign-ins come back to. It was ignored.",
-                "You can close this tab and go back to your agent.",
+                "You can close this tab and go back to your agent or terminal.",
             ),
             Self::TooLarge => words(
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -168,7 +168,7 @@ impl Page {
                 "Your browser sent too much",
                 "",
                 "Most often these are cookies that other programs on this computer have set for the same address.",
-                "Ask your agent to start again, and open the sign-in in a private window.",
+                "Start again from your agent or terminal, and open the sign-in in a private window.",
             ),
             Self::TooMany => words(
                 StatusCode::TOO_MANY_REQUESTS,

@@ -43,6 +43,11 @@ pub(super) fn run(options: &Options, arguments: &Wrap) -> Result<ExitCode> {
         Ok(ready) => ready,
         Err(error) => return Ok(cannot_start(&error)),
     };
+    let tables = broker.wrap_tables();
+    if !tables.contains(&name.as_str()) {
+        let there = if tables.is_empty() { String::new() } else { format!(" There are: {}.", tables.join(", ")) };
+        eprintln!("broker.toml has no [wrap.\"{name}\"], so no tool call may carry a secret.{there}");
+    }
     let wrapping = Wrapping { broker: broker.clone(), name, places, handed, learn: arguments.learn };
     let done = runtime.block_on(wrap(wrapping, ready, std::io::stdin(), std::io::stdout()));
     runtime.block_on(broker.close());

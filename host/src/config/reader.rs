@@ -24,7 +24,11 @@ impl<'a> Document<'a> {
         let table = DeTable::parse(self.text).map_err(|error| {
             // Its `Display` would show the line; its message is a fixed description.
             let at = error.span().map_or(0, |span| span.start);
-            self.error(at, &format!("this is not TOML: {}", error.message().replace('\n', ", ")), "Correct the line.")
+            self.error(
+                at,
+                &format!("this is not TOML: {}", error.message().replace('\n', ", ")),
+                "Correct the line: a text stands in quotation marks, and a key or table is there once.",
+            )
         })?;
         Ok(Section { document: self, name: String::new(), at: 0, table: table.into_inner(), known: Vec::new() })
     }

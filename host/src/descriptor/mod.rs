@@ -292,6 +292,12 @@ impl Descriptor {
         self.can("device_code")
     }
 
+    /// Whether there is somewhere to end a login, as far as the table says.
+    #[must_use]
+    pub fn can_revoke(&self) -> bool {
+        self.endpoints.iter().any(|endpoint| endpoint.role == Role::Revocation)
+    }
+
     fn can(&self, grant: &str) -> bool {
         self.grants.iter().any(|known| known == grant)
     }

@@ -3,6 +3,7 @@
 //! Names, parameters and answer members of the first seven are the predecessor's. `provider` is a plain string: which
 //! providers there are is the operator's business and is told by `list_providers`.
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use rmcp::model::{Tool, ToolAnnotations};
@@ -27,6 +28,14 @@ const REPLACES: Hints = Hints { read_only: false, destructive: true, idempotent:
 pub(super) fn tools() -> &'static [Tool] {
     static TOOLS: OnceLock<Vec<Tool>> = OnceLock::new();
     TOOLS.get_or_init(build)
+}
+
+/// The name of a tool, if there is one of that name.
+pub(super) fn name(name: &str) -> Option<&'static str> {
+    tools().iter().find_map(|tool| match tool.name {
+        Cow::Borrowed(known) => (known == name).then_some(known),
+        Cow::Owned(_) => None,
+    })
 }
 
 fn build() -> Vec<Tool> {
@@ -174,7 +183,7 @@ fn build() -> Vec<Tool> {
             json!({ "stats": { "type": "object", "properties": {
                 "activeTokens": { "type": "integer" }, "activeReferences": { "type": "integer" },
                 "storedSecrets": { "type": "integer" }, "pendingFlows": { "type": "integer" },
-                "pendingRevocations": { "type": "integer", "description": "Logins that are gone here and still have to be revoked at their providers." },
+                "pendingRevocations": { "type": "integer", "description": "Logins that are gone here and still have to be revoked at their providers; left out where there are none." },
             } } }),
         ),
         tool(
@@ -234,7 +243,7 @@ fn build() -> Vec<Tool> {
             json!({
                 "providers": { "type": "array", "items": { "type": "object", "properties": {
                     "name": { "type": "string" }, "title": { "type": "string" }, "aliases": { "type": "array", "items": { "type": "string" } },
-                    "origin": { "type": "string" }, "login": { "type": "boolean" }, "device": { "type": "boolean" }, "refresh": { "type": "boolean" }, "configured": { "type": "boolean" },
+                    "origin": { "type": "string" }, "login": { "type": "boolean" }, "device": { "type": "boolean" }, "refresh": { "type": "boolean" }, "revoke": { "type": "boolean", "description": "Whether a login can be ended at the provider." }, "configured": { "type": "boolean" },
                     "missing": { "type": "array", "items": { "type": "string" } }, "callbackUrl": { "type": "string" }, "documentation": { "type": "string" },
                     "allowedScopes": { "type": "array", "items": { "type": "string" } },
                     "ttl": { "type": "object", "properties": { "default": { "type": "integer" }, "maximum": { "type": "integer" } } },

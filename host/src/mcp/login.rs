@@ -5,11 +5,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rmcp::RoleServer;
-use rmcp::model::CallToolResult;
 use rmcp::service::RequestContext;
 use serde_json::json;
 
-use super::answers::{account, failure, success, unfinished};
+use super::answers::{Answer, account, failure, success, unfinished};
 use super::arguments::Arguments;
 use super::progress::{self, Progress};
 use crate::broker::Broker;
@@ -25,7 +24,7 @@ pub(super) async fn start(
     mut arguments: Arguments,
     context: &RequestContext<RoleServer>,
     progress: &Progress<'_>,
-) -> Result<CallToolResult> {
+) -> Result<Answer> {
     let request = LoginRequest {
         provider: arguments.text("provider")?,
         scopes: arguments.list("scopes")?,
@@ -59,7 +58,7 @@ pub(super) async fn await_flow(
     mut arguments: Arguments,
     context: &RequestContext<RoleServer>,
     progress: &Progress<'_>,
-) -> Result<CallToolResult> {
+) -> Result<Answer> {
     let flow_id = arguments.text("flow_id")?;
     arguments.end()?;
     tokio::select! {
@@ -84,7 +83,7 @@ fn given_up() -> Error {
     Error::new(Code::Cancelled, "The call was cancelled.", "Call it again when the person is ready.")
 }
 
-async fn wait(broker: &Broker, flow_id: &str, progress: &Progress<'_>) -> Result<CallToolResult> {
+async fn wait(broker: &Broker, flow_id: &str, progress: &Progress<'_>) -> Result<Answer> {
     let until = Instant::now() + WAIT;
     loop {
         let left = until.saturating_duration_since(Instant::now());
@@ -99,7 +98,7 @@ async fn wait(broker: &Broker, flow_id: &str, progress: &Progress<'_>) -> Result
     }
 }
 
-fn pending(flow: &Flow) -> CallToolResult {
+fn pending(flow: &Flow) -> Answer {
     let opened = flow.browser_opened.load(Ordering::Relaxed);
     let left = flow.deadline.steady().saturating_duration_since(Instant::now()).as_secs();
     let device = flow.device.as_ref();
@@ -128,7 +127,7 @@ fn pending(flow: &Flow) -> CallToolResult {
     }))
 }
 
-fn signed_in(done: &LoggedIn) -> CallToolResult {
+fn signed_in(done: &LoggedIn) -> Answer {
     let some = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
     let mut message =
         format!("OAuth flow completed. Access token stored as '{}'. Use get_secret to get a reference to it.", done.name);

@@ -12,12 +12,15 @@ mod server;
 mod tokens;
 mod transport;
 
-use std::io::{Read, Write};
+use std::io::Read;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::ServiceExt as _;
 use serde_json::Value;
+use tokio::runtime::Handle;
+pub use transport::Output;
 
 use crate::broker::Broker;
 use crate::broker::revocation::Revoked;
@@ -53,18 +56,19 @@ const LEAVE: Duration = Duration::from_millis(300);
 ///
 /// # Errors
 /// `internal` where the threads cannot be started. A client that leaves is no error, however it leaves.
-pub async fn serve(broker: Arc<Broker>, input: impl Read + Send + 'static, output: impl Write + Send + 'static) -> Result<()> {
+pub async fn serve(broker: Arc<Broker>, input: impl Read + Send + 'static, output: impl Output) -> Result<()> {
     let failed =
         |error: std::io::Error| Error::new(Code::Internal, format!("The transport does not start: {error}."), "Try again.");
-    let (lines, ends) = transport::Lines::start(input, output).map_err(failed)?;
-    broker.catch_up();
-    let serving = async {
+    let server = Arc::new(server::Server::new(Arc::clone(&broker)));
+    let at_once = server::AtOnce { server: Arc::clone(&server), runtime: Handle::current() };
+    let (lines, ends) = transport::Lines::start(input, output, at_once).map_err(failed)?;
+    // Boxed: as one type it is deeper than the compiler looks.
+    let mut serving: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
         // Err: the client left before it said a word.
-        if let Ok(service) = server::Server::new(Arc::clone(&broker)).serve(lines).await {
+        if let Ok(service) = server.serve(lines).await {
             let _ = service.waiting().await;
         }
-    };
-    tokio::pin!(serving);
+    });
     let over = tokio::select! {
         () = &mut serving => true,
         () = ends.ended.notified() => false,

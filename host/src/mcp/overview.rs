@@ -1,15 +1,14 @@
 //! `list_providers` and `get_broker_stats`.
 
-use rmcp::model::CallToolResult;
 use serde_json::{Value, json};
 
-use super::answers::success;
+use super::answers::{Answer, success};
 use super::arguments::Arguments;
 use crate::broker::Broker;
 use crate::broker::overview::ProviderOverview;
 use crate::error::Result;
 
-pub(super) async fn providers(broker: &Broker, arguments: Arguments) -> Result<CallToolResult> {
+pub(super) async fn providers(broker: &Broker, arguments: Arguments) -> Result<Answer> {
     arguments.end()?;
     let (providers, rejected) = broker.list_providers().await;
     let rejected: Vec<Value> = rejected.iter().map(|error| json!({ "error": error.message(), "hint": error.hint() })).collect();
@@ -28,6 +27,7 @@ fn shown(overview: &ProviderOverview) -> Value {
         "login": login,
         "device": descriptor.can_use_device(),
         "refresh": descriptor.grants.iter().any(|grant| grant == "refresh_token"),
+        "revoke": descriptor.can_revoke(),
         "ttl": { "default": overview.caps.default, "maximum": overview.caps.maximum },
     });
     if login {
@@ -44,7 +44,7 @@ fn shown(overview: &ProviderOverview) -> Value {
     shown
 }
 
-pub(super) fn stats(broker: &Broker, arguments: Arguments) -> Result<CallToolResult> {
+pub(super) fn stats(broker: &Broker, arguments: Arguments) -> Result<Answer> {
     arguments.end()?;
     let stats = broker.stats()?;
     let mut shown = json!({
@@ -53,6 +53,7 @@ pub(super) fn stats(broker: &Broker, arguments: Arguments) -> Result<CallToolRes
         "storedSecrets": stats.stored_secrets,
         "pendingFlows": stats.pending_flows,
     });
+    // The predecessor's four members are always there; this one only where there is something to say.
     if stats.pending_revocations > 0 {
         shown["pendingRevocations"] = stats.pending_revocations.into();
     }

@@ -3,12 +3,11 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use rmcp::RoleServer;
-use rmcp::model::CallToolResult;
 use rmcp::service::RequestContext;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use super::answers::success;
+use super::answers::{self, success};
 use super::arguments::Arguments;
 use crate::broker::Broker;
 use crate::broker::spending::answers::{Content, Part};
@@ -19,7 +18,7 @@ pub(super) async fn send(
     broker: &Broker,
     mut arguments: Arguments,
     context: &RequestContext<RoleServer>,
-) -> Result<CallToolResult> {
+) -> Result<answers::Answer> {
     let request = Request {
         url: arguments.text("url")?,
         method: arguments.optional_text("method")?.unwrap_or_default(),
@@ -38,7 +37,7 @@ pub(super) async fn send(
     }
 }
 
-pub(super) fn read(broker: &Broker, mut arguments: Arguments) -> Result<CallToolResult> {
+pub(super) fn read(broker: &Broker, mut arguments: Arguments) -> Result<answers::Answer> {
     let response_id = arguments.text("response_id")?;
     let offset = arguments.optional_number("offset")?.unwrap_or_default();
     arguments.end()?;
@@ -73,13 +72,13 @@ fn credential(arguments: &mut Arguments) -> Result<Credential> {
         (None, Some(id)) => Ok(Credential::Reference(id)),
         _ => Err(Error::new(
             Code::InvalidArgument,
-            "http_request needs either secret or reference_id.",
+            "http_request needs exactly one of secret and reference_id.",
             "Give the name of a secret together with a purpose, or the id that get_secret gave.",
         )),
     }
 }
 
-fn shown(answer: &Answer) -> CallToolResult {
+fn shown(answer: &Answer) -> answers::Answer {
     let mut members = Map::new();
     members.insert("status".to_owned(), answer.status.into());
     let mut headers: Map<String, Value> = Map::new();

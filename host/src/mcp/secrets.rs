@@ -1,9 +1,8 @@
 //! `store_secret`, `get_secret`, `resolve_secret`, `list_secrets`, `delete_secret`, `revoke_secret`.
 
-use rmcp::model::CallToolResult;
 use serde_json::{Value, json};
 
-use super::answers::{account, success};
+use super::answers::{Answer, account, success};
 use super::arguments::Arguments;
 use crate::broker::Broker;
 use crate::broker::revocation::{Revoked, Step};
@@ -18,7 +17,7 @@ use crate::vault::Stored;
 const IN_THE_CONTEXT: &str =
     "The value is in your context now, and in whatever logs it. http_request spends a secret without showing it.";
 
-pub(super) fn store(broker: &Broker, mut arguments: Arguments) -> Result<CallToolResult> {
+pub(super) fn store(broker: &Broker, mut arguments: Arguments) -> Result<Answer> {
     let name = arguments.text("name")?;
     let value = arguments.secret("value")?;
     let tags = arguments.tags("tags")?;
@@ -27,7 +26,7 @@ pub(super) fn store(broker: &Broker, mut arguments: Arguments) -> Result<CallToo
     Ok(success(json!({ "message": format!("Secret '{name}' stored successfully") })))
 }
 
-pub(super) async fn get(broker: &Broker, mut arguments: Arguments) -> Result<CallToolResult> {
+pub(super) async fn get(broker: &Broker, mut arguments: Arguments) -> Result<Answer> {
     let name = arguments.text("name")?;
     let purpose = arguments.text("purpose")?;
     let ttl_seconds = arguments.any("ttl_seconds");
@@ -35,8 +34,9 @@ pub(super) async fn get(broker: &Broker, mut arguments: Arguments) -> Result<Cal
     let limits = Limits::parse(max_uses.as_ref(), arguments.optional_list("hosts")?, arguments.optional_list("methods")?)?;
     arguments.end()?;
     let issued = broker.get_narrowed_secret(&name, &purpose, ttl_seconds.as_ref(), limits).await?;
-    let mut message =
-        "Secret reference issued successfully. Use the reference ID to retrieve the actual secret value.".to_owned();
+    let mut message = "Secret reference issued successfully. Pass its id to http_request as reference_id, and the broker adds \
+                       the secret; resolve_secret gives the value itself, where that is allowed."
+        .to_owned();
     if let Some(why) = issued.clipped {
         message.push_str(&format!(" It lives {} seconds only: {why}.", issued.lifetime));
     }
@@ -58,14 +58,14 @@ pub(super) async fn get(broker: &Broker, mut arguments: Arguments) -> Result<Cal
     Ok(success(json!({ "reference": reference, "message": message })))
 }
 
-pub(super) async fn resolve(broker: &Broker, mut arguments: Arguments) -> Result<CallToolResult> {
+pub(super) async fn resolve(broker: &Broker, mut arguments: Arguments) -> Result<Answer> {
     let reference_id = arguments.text("reference_id")?;
     arguments.end()?;
     let value = broker.resolve_secret(&reference_id).await?;
     Ok(success(json!({ "value": value.expose(), "warning": IN_THE_CONTEXT })))
 }
 
-pub(super) fn delete(broker: &Broker, mut arguments: Arguments) -> Result<CallToolResult> {
+pub(super) fn delete(broker: &Broker, mut arguments: Arguments) -> Result<Answer> {
     let name = arguments.text("name")?;
     arguments.end()?;
     let name = broker.delete_secret(&name)?;
@@ -74,7 +74,7 @@ pub(super) fn delete(broker: &Broker, mut arguments: Arguments) -> Result<CallTo
     })))
 }
 
-pub(super) async fn revoke(broker: &Broker, mut arguments: Arguments) -> Result<CallToolResult> {
+pub(super) async fn revoke(broker: &Broker, mut arguments: Arguments) -> Result<Answer> {
     let name = arguments.text("name")?;
     arguments.end()?;
     Ok(success(revoked(&broker.revoke_secret(&name).await?)))
@@ -105,7 +105,7 @@ pub(super) fn revoked(revoked: &Revoked) -> Value {
     json!({ "message": message, "steps": shown })
 }
 
-pub(super) fn list(broker: &Broker, arguments: Arguments) -> Result<CallToolResult> {
+pub(super) fn list(broker: &Broker, arguments: Arguments) -> Result<Answer> {
     arguments.end()?;
     let secrets: Vec<Value> = broker.list_secrets()?.iter().map(shown).collect();
     Ok(success(json!({ "secrets": secrets })))

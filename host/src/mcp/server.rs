@@ -1,21 +1,25 @@
 //! The MCP server: which tools there are, and which function each is.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, ErrorData, Implementation, ListToolsResult, PaginatedRequestParams,
+    CallToolRequestParams, CallToolResponse, ErrorData, Implementation, JsonObject, ListToolsResult, PaginatedRequestParams,
     ServerCapabilities, ServerConfig,
 };
-use rmcp::service::RequestContext;
+use rmcp::service::{NotificationContext, RequestContext};
 use rmcp::{RoleServer, ServerHandler};
+use tokio::runtime::Handle;
 
-use super::answers::failure;
+use super::answers::{Answer, failure};
 use super::arguments::Arguments;
 use super::progress::Progress;
-use super::{INSTRUCTIONS, catalog, login, overview, request, secrets, tokens};
+use super::{INSTRUCTIONS, catalog, login, overview, request, secrets, tokens, transport};
 use crate::broker::Broker;
-use crate::error::{Code, Error, foreign};
+use crate::error::{Code, Error, Result, foreign};
 
 /// Serves one client.
 pub(super) struct Server {
@@ -47,11 +51,16 @@ impl ServerHandler for Server {
         config
     }
 
+    /// Not before: it may have to open the vault, and the client waits for its first answer.
+    async fn on_initialized(&self, _: NotificationContext<RoleServer>) {
+        self.broker.catch_up();
+    }
+
     async fn list_tools(
         &self,
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
-    ) -> Result<ListToolsResult, ErrorData> {
+    ) -> std::result::Result<ListToolsResult, ErrorData> {
         Ok(ListToolsResult::with_all_items(catalog::tools().to_vec()))
     }
 
@@ -59,47 +68,105 @@ impl ServerHandler for Server {
         &self,
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResponse, ErrorData> {
+    ) -> std::result::Result<CallToolResponse, ErrorData> {
         self.introduce(&context);
+        self.broker.catch_up();
+        let done = self.carry_out(request, &context).await;
+        Ok(done.unwrap_or_else(|error| failure(&self.broker.redacted(error))).into())
+    }
+}
+
+impl Server {
+    async fn carry_out(&self, request: CallToolRequestParams, context: &RequestContext<RoleServer>) -> Result<Answer> {
         let broker = &self.broker;
-        broker.catch_up();
-        let Some(tool) = catalog::tools().iter().find(|tool| tool.name == request.name) else {
-            let unknown = Error::new(
+        let Some(name) = catalog::name(&request.name) else {
+            return Err(Error::new(
                 Code::InvalidArgument,
                 format!("Unknown tool: {}.", foreign(&request.name)),
                 "tools/list shows which there are.",
-            );
-            return Ok(failure(&unknown).into());
+            ));
         };
-        let std::borrow::Cow::Borrowed(name) = tool.name else {
-            return Err(ErrorData::internal_error("the catalog is not static", None));
-        };
-        if let Err(error) = broker.ready(name).await {
-            return Ok(failure(&error).into());
-        }
+        broker.ready(name).await?;
         let arguments = Arguments::new(name, request.arguments.unwrap_or_default());
-        let progress = Progress::of(&context);
+        let progress = Progress::of(context);
         let call = async {
             match name {
-                "start_oauth_flow" => login::start(broker, arguments, &context, &progress).await,
-                "await_oauth_flow" => login::await_flow(broker, arguments, &context, &progress).await,
-                "get_secret" => secrets::get(broker, arguments).await,
-                "resolve_secret" => secrets::resolve(broker, arguments).await,
-                "store_secret" => secrets::store(broker, arguments),
-                "list_secrets" => secrets::list(broker, arguments),
-                "delete_secret" => secrets::delete(broker, arguments),
+                "start_oauth_flow" => login::start(broker, arguments, context, &progress).await,
+                "await_oauth_flow" => login::await_flow(broker, arguments, context, &progress).await,
                 "revoke_secret" => secrets::revoke(broker, arguments).await,
                 "mint_token" => tokens::mint(broker, arguments).await,
-                "revoke_token" => tokens::revoke(broker, arguments),
-                "verify_token" => tokens::verify(broker, arguments),
-                "http_request" => request::send(broker, arguments, &context).await,
-                "read_response" => request::read(broker, arguments),
+                "http_request" => request::send(broker, arguments, context).await,
                 "list_providers" => overview::providers(broker, arguments).await,
-                "get_broker_stats" => overview::stats(broker, arguments),
-                other => Err(Error::new(Code::Internal, format!("The tool {other} has no function."), "Report this.")),
+                _ => Self::prompt(broker, name, arguments).await,
             }
         };
-        let done = if progress.is_wanted() { progress.during(broker.compiling(), Box::pin(call)).await } else { call.await };
-        Ok(done.unwrap_or_else(|error| failure(&broker.redacted(error))).into())
+        if progress.is_wanted() { progress.during(broker.compiling(), Box::pin(call)).await } else { call.await }
+    }
+
+    /// The tools that wait for nobody, but for a provider where a login has to be renewed. Such a call may be given up
+    /// while it waits, as a cancelled one is, and made again.
+    async fn prompt(broker: &Broker, name: &'static str, arguments: Arguments) -> Result<Answer> {
+        match name {
+            "get_secret" => secrets::get(broker, arguments).await,
+            "resolve_secret" => secrets::resolve(broker, arguments).await,
+            "store_secret" => secrets::store(broker, arguments),
+            "list_secrets" => secrets::list(broker, arguments),
+            "delete_secret" => secrets::delete(broker, arguments),
+            "revoke_token" => tokens::revoke(broker, arguments),
+            "verify_token" => tokens::verify(broker, arguments),
+            "read_response" => request::read(broker, arguments),
+            "get_broker_stats" => overview::stats(broker, arguments),
+            other => Err(Error::new(Code::Internal, format!("The tool {other} has no function."), "Report this.")),
+        }
     }
 }
+
+/// The server, where it answers without waiting.
+pub(super) struct AtOnce {
+    pub(super) server: Arc<Server>,
+    pub(super) runtime: Handle,
+}
+
+impl transport::AtOnce for AtOnce {
+    fn knows(&self, tool: &str) -> bool {
+        PROMPT.contains(&tool)
+    }
+
+    fn answer(&self, tool: &str, arguments: JsonObject) -> Option<Answer> {
+        let Server { broker, introduced } = &*self.server;
+        let tool = PROMPT.into_iter().find(|prompt| *prompt == tool)?;
+        // A vault that is locked may have to ask a person; and who the client is, only the SDK tells.
+        if !introduced.load(Ordering::Relaxed) || !broker.is_ready() {
+            return None;
+        }
+        broker.audit().hold();
+        // What outlives the call, such as a refresh, is begun as a task.
+        let _runtime = self.runtime.enter();
+        broker.catch_up();
+        let call = pin!(Server::prompt(broker, tool, Arguments::new(tool, arguments)));
+        // What goes wrong in one call ends no other, as on the SDK's tasks.
+        let polled = catch_unwind(AssertUnwindSafe(|| call.poll(&mut Context::from_waker(Waker::noop()))));
+        let internal = || Error::new(Code::Internal, format!("{tool} failed inside the broker."), "Report this.");
+        match polled.unwrap_or_else(|_| Poll::Ready(Err(internal()))) {
+            Poll::Ready(done) => Some(done.unwrap_or_else(|error| failure(&broker.redacted(error)))),
+            Poll::Pending => None,
+        }
+    }
+
+    fn settle(&self) {
+        self.server.broker.audit().settle();
+    }
+}
+
+/// What [`Server::prompt`] does.
+const PROMPT: [&str; 9] = [
+    "get_secret",
+    "resolve_secret",
+    "store_secret",
+    "list_secrets",
+    "delete_secret",
+    "revoke_token",
+    "verify_token",
+    "read_response",
+    "get_broker_stats",
+];

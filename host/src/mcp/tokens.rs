@@ -1,15 +1,14 @@
 //! `mint_token`, `revoke_token`, `verify_token`.
 
-use rmcp::model::CallToolResult;
 use serde_json::json;
 
-use super::answers::{success, unfinished};
+use super::answers::{Answer, success, unfinished};
 use super::arguments::Arguments;
 use crate::broker::Broker;
 use crate::broker::tokens::MintRequest;
 use crate::error::{Code, Error, Result};
 
-pub(super) async fn mint(broker: &Broker, mut arguments: Arguments) -> Result<CallToolResult> {
+pub(super) async fn mint(broker: &Broker, mut arguments: Arguments) -> Result<Answer> {
     let request = MintRequest {
         provider: arguments.text("provider")?,
         scopes: arguments.list("scopes")?,
@@ -33,7 +32,7 @@ pub(super) async fn mint(broker: &Broker, mut arguments: Arguments) -> Result<Ca
     Ok(success(json!({ "token": token, "message": "Token minted successfully. This token will expire automatically." })))
 }
 
-pub(super) fn revoke(broker: &Broker, mut arguments: Arguments) -> Result<CallToolResult> {
+pub(super) fn revoke(broker: &Broker, mut arguments: Arguments) -> Result<Answer> {
     let token_id = arguments.text("token_id")?;
     arguments.end()?;
     // Not an error, as with the predecessor: the token is inactive either way.
@@ -44,7 +43,7 @@ pub(super) fn revoke(broker: &Broker, mut arguments: Arguments) -> Result<CallTo
     })
 }
 
-pub(super) fn verify(broker: &Broker, mut arguments: Arguments) -> Result<CallToolResult> {
+pub(super) fn verify(broker: &Broker, mut arguments: Arguments) -> Result<Answer> {
     let token = arguments.optional_text("token")?;
     let token_id = arguments.optional_text("token_id")?;
     arguments.end()?;
@@ -57,7 +56,7 @@ pub(super) fn verify(broker: &Broker, mut arguments: Arguments) -> Result<CallTo
         _ => {
             return Err(Error::new(
                 Code::InvalidArgument,
-                "verify_token needs either token or token_id.",
+                "verify_token needs exactly one of token and token_id.",
                 "Call it again with exactly one of them.",
             ));
         }

@@ -33,7 +33,7 @@ impl Providers {
             require_lock: false,
             folders: Vec::new(),
             approvals: None,
-            embedded: vec![Arc::new(provider)],
+            embedded: vec![Arc::new(provider)].into(),
             given_away: BTreeSet::new(),
             known: Mutex::default(),
             listing: tokio::sync::Mutex::default(),

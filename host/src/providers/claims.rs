@@ -26,7 +26,7 @@ impl Providers {
         let rivals: Vec<_> =
             all.iter().filter(|other| !Arc::ptr_eq(other, provider) && standing(other) >= standing(provider)).collect();
         let taken = |name: &str| {
-            if self.embedded.iter().any(|other| other.answers_to(name)) {
+            if self.embedded().iter().any(|other| other.answers_to(name)) {
                 return Some("an embedded provider".to_owned());
             }
             if self.given_away.contains(name) && !self.may_take(provider, name) {
@@ -39,7 +39,7 @@ impl Providers {
         };
         // `github-client` has a prefix of its own, and GITHUB_CLIENT_SECRET begins with it.
         let reserved =
-            |variable: &str| self.embedded.iter().chain(rivals.iter().copied()).any(|other| other.has_prefix_of(variable));
+            |variable: &str| self.embedded().iter().chain(rivals.iter().copied()).any(|other| other.has_prefix_of(variable));
         dropin::check_claims(&origin.path, &provider.descriptor, taken, reserved)
     }
 

@@ -18,7 +18,7 @@ mod survey;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::sync::{OnceCell, watch};
 
@@ -38,7 +38,8 @@ pub struct Providers {
     require_lock: bool,
     folders: Vec<PathBuf>,
     approvals: Option<Approvals>,
-    embedded: Vec<Arc<Provider>>,
+    /// Read at the first need, where the operator's file says nothing of providers.
+    embedded: OnceLock<Vec<Arc<Provider>>>,
     /// Names of embedded providers that the operator's file gives to a component of its own.
     given_away: BTreeSet<String>,
     /// What came of each file: unchanged bytes are neither read nor compiled again, and their settings stay.
@@ -86,33 +87,13 @@ impl Providers {
     /// `invalid_configuration` where `[providers.…]` has a setting that the provider does not know.
     pub fn new(config: &Config, folders: &[PathBuf], workshop: Workshop) -> Result<Self> {
         let given_away = given_away(config);
-        let mut embedded = Vec::new();
-        for component in embedded::all() {
-            let mut descriptor = Arc::clone(&component.descriptor);
-            if given_away.contains(&descriptor.name) {
-                continue;
-            }
-            if descriptor.aliases.iter().any(|alias| given_away.contains(alias)) {
-                Arc::make_mut(&mut descriptor).aliases.retain(|alias| !given_away.contains(alias));
-            }
-            let operator = operators_word(config, &descriptor)?;
-            if !operator.replaces.is_empty() {
-                return Err(Error::new(
-                    Code::InvalidConfiguration,
-                    format!("[providers.{}] has `replaces`, but {} is embedded.", descriptor.name, descriptor.title),
-                    "Write it into the section of a component of your own.",
-                ));
-            }
-            settings::check_names(&descriptor, &operator)?;
-            embedded.push(Arc::new(Provider {
-                descriptor,
-                source: Component::Embedded { bytes: component.component, sha256: component.sha256.clone() },
-                operator,
-                prepared: OnceCell::new(),
-            }));
+        let embedded = OnceLock::new();
+        // Without a section nothing can be wrong, and what is embedded is read when it is needed.
+        if !config.providers.is_empty() {
+            let _ = embedded.set(configured(config, &given_away)?);
         }
         let folders: Vec<PathBuf> = config.plugins.iter().chain(folders).cloned().collect();
-        check_provider_names(config, folders.is_empty())?;
+        check_provider_names(config)?;
         Ok(Self {
             sandbox: OnceCell::new(),
             workshop,
@@ -141,12 +122,18 @@ impl Providers {
         self.approvals.as_ref()
     }
 
+    fn embedded(&self) -> &[Arc<Provider>] {
+        let plain =
+            |component: &embedded::Embedded| embed(component, Arc::clone(&component.descriptor), config::Provider::default());
+        self.embedded.get_or_init(|| embedded::all().iter().map(plain).collect())
+    }
+
     /// The provider of that name or alias.
     ///
     /// # Errors
     /// `unknown_provider` with the names there are; the reason why a drop-in of that name cannot be used.
     pub async fn get(&self, name: &str) -> Result<Arc<Provider>> {
-        if let Some(found) = self.embedded.iter().find(|provider| provider.answers_to(name)) {
+        if let Some(found) = self.embedded().iter().find(|provider| provider.answers_to(name)) {
             return Ok(Arc::clone(found));
         }
         // what is ready does not wait for a newcomer that is still being compiled
@@ -214,6 +201,36 @@ impl Providers {
     }
 }
 
+fn embed(component: &embedded::Embedded, descriptor: Arc<Descriptor>, operator: config::Provider) -> Arc<Provider> {
+    let source = Component::Embedded { bytes: component.component, sha256: component.sha256.clone() };
+    Arc::new(Provider { descriptor, source, operator, prepared: OnceCell::new() })
+}
+
+/// The embedded providers, as far as they keep their names, each with the operator's word.
+fn configured(config: &Config, given_away: &BTreeSet<String>) -> Result<Vec<Arc<Provider>>> {
+    let mut embedded = Vec::new();
+    for component in embedded::all() {
+        let mut descriptor = Arc::clone(&component.descriptor);
+        if given_away.contains(&descriptor.name) {
+            continue;
+        }
+        if descriptor.aliases.iter().any(|alias| given_away.contains(alias)) {
+            Arc::make_mut(&mut descriptor).aliases.retain(|alias| !given_away.contains(alias));
+        }
+        let operator = operators_word(config, &descriptor)?;
+        if !operator.replaces.is_empty() {
+            return Err(Error::new(
+                Code::InvalidConfiguration,
+                format!("[providers.{}] has `replaces`, but {} is embedded.", descriptor.name, descriptor.title),
+                "Write it into the section of a component of your own.",
+            ));
+        }
+        settings::check_names(&descriptor, &operator)?;
+        embedded.push(embed(component, descriptor, operator));
+    }
+    Ok(embedded)
+}
+
 /// Names of embedded providers that sections with a component of their own take.
 fn given_away(config: &Config) -> BTreeSet<String> {
     let embedded = |name: &&String| embedded::all().iter().any(|component| is_called(&component.descriptor, name));
@@ -227,14 +244,14 @@ fn is_called(descriptor: &Descriptor, name: &str) -> bool {
     descriptor.name == name || descriptor.aliases.iter().any(|alias| alias == name)
 }
 
-/// A misspelt `[providers.NAME]` is an error, unless a folder may hold a component of that name.
-fn check_provider_names(config: &Config, closed: bool) -> Result<()> {
+/// A `[providers.NAME]` that is nearly an embedded name is an error: a misspelt scope limit would be no limit. Any other
+/// name may be that of a component that is approved or dropped in later; until then it is listed as unusable.
+fn check_provider_names(config: &Config) -> Result<()> {
     for (name, operator) in &config.providers {
         let known = operator.component.is_some() || embedded::all().iter().any(|known| is_called(&known.descriptor, name));
         let names = embedded::all().iter().map(|component| component.descriptor.name.as_str());
         let near = names.max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name))).unwrap_or("oauth2");
-        // a misspelt scope limit is no limit, so what is nearly an embedded name is an error even then
-        if known || (!closed && strsim::jaro(near, name) < 0.9) {
+        if known || strsim::jaro(near, name) < 0.9 {
             continue;
         }
         return Err(Error::new(
@@ -273,14 +290,14 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_section_is_an_error_even_where_a_folder_may_hold_others() {
+    fn what_is_nearly_an_embedded_name_is_an_error_and_others_may_come_later() {
         let new = |name: &str, folders: &[PathBuf]| {
             Providers::new(&config(&[(name, config::Provider::default())]), folders, Workshop::here()).err()
         };
         let folder = [PathBuf::from("plugins")];
         assert!(new("githb", &[]).unwrap().hint().contains("[providers.github]"));
         assert!(new("githb", &folder).unwrap().hint().contains("[providers.github]"));
-        assert!(new("acme", &[]).is_some());
+        assert!(new("acme", &[]).is_none(), "it may be approved later");
         assert!(new("acme", &folder).is_none() && new("gcp", &folder).is_none());
     }
 
@@ -291,7 +308,7 @@ mod tests {
             let name = |provider: &Arc<Provider>| {
                 std::iter::once(&provider.descriptor.name).chain(&provider.descriptor.aliases).cloned().collect::<Vec<_>>()
             };
-            providers.embedded.iter().flat_map(name).collect::<BTreeSet<_>>()
+            providers.embedded().iter().flat_map(name).collect::<BTreeSet<_>>()
         };
         let all = names(&[]);
         assert!(all.contains("github") && all.contains("gcp") && all.contains("google"));

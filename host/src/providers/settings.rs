@@ -14,6 +14,15 @@ pub struct Missing {
     pub what: Vec<String>,
 }
 
+impl Missing {
+    /// As the end of a sentence.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let verb = if self.what.len() == 1 { "is" } else { "are" };
+        format!("{} {verb} missing", self.what.join(", "))
+    }
+}
+
 /// What a login with this provider still needs, found without reading any value.
 #[must_use]
 pub fn missing(descriptor: &Descriptor, operator: &config::Provider) -> Option<Missing> {
@@ -146,7 +155,7 @@ fn not_configured(descriptor: &Descriptor, missing: &Missing) -> Error {
         .map_or_else(String::new, |address| format!(" Register an OAuth client at {address} first, if there is none."));
     Error::new(
         Code::NotConfigured,
-        format!("{} is not configured: {} is missing.", descriptor.title, missing.what.join(", ")),
+        format!("{} is not configured: {}.", descriptor.title, missing.told()),
         format!(
             "Ask the operator to set it in the environment of the MCP server, or in [providers.{}] of broker.toml.{register}",
             descriptor.name

@@ -101,7 +101,7 @@ impl Providers {
     }
 
     async fn survey(&self, prepare: bool) -> Listing {
-        let mut listing = Listing { providers: self.embedded.clone(), ..Listing::default() };
+        let mut listing = Listing { providers: self.embedded().to_vec(), ..Listing::default() };
         let lock = match self.approvals.as_ref().map_or_else(|| Ok(Arc::default()), |approvals| approvals.read()) {
             Ok(lock) => lock,
             // Then nobody knows what is approved under which name, so no drop-in is used at all.
@@ -135,7 +135,28 @@ impl Providers {
                 }),
             }
         }
+        if prepare {
+            self.tell_of_idle_sections(&mut listing);
+        }
         listing
+    }
+
+    /// A `[providers.NAME]` that is nobody's configures nothing, and somebody thinks that it does.
+    fn tell_of_idle_sections(&self, listing: &mut Listing) {
+        let is_known = |name: &String| {
+            listing.find(name).is_some() || listing.unusable.iter().any(|unusable| unusable.name.as_ref() == Some(name))
+        };
+        let idle: Vec<_> = self.operator.keys().filter(|name| !is_known(name)).cloned().collect();
+        listing.unusable.extend(idle.into_iter().map(|name| {
+            let error = Error::new(
+                Code::InvalidConfiguration,
+                format!("[providers.{name}] configures nothing: there is no provider of that name."),
+                format!(
+                    "Approve its component with `mcp-credentials-broker providers add {name}.wasm`, or name the file in that section: component = \"{name}.wasm\". If the name is misspelt, correct it."
+                ),
+            );
+            Unusable { path: None, name: Some(name), sha256: None, inert: false, error }
+        }));
     }
 
     /// Whether a file lies where components are looked for.

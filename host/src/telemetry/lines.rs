@@ -1,20 +1,23 @@
 //! Lines that are written by a thread of their own.
 //!
 //! Clients often start a server and never read its standard error. A full pipe then blocks who writes to it, for ever.
-//! So nobody writes to it directly: lines are put into a bounded queue, and what does not fit is dropped and counted
-//! by whoever wanted to say it. Log and audit trail share the one queue, so their lines never mix.
+//! So lines are put into a bounded queue, and what does not fit is dropped and counted by whoever wanted to say it. Log
+//! and audit trail share the one queue, so their lines never mix. Who answers a call writes the queue out before the
+//! answer, if standard error takes it without waiting.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use crate::pipe::{self, SOME};
+
 /// At most this many bytes wait to be written.
 const CAPACITY: usize = 256 * 1024;
 
-/// A line longer than this is cut. Below what a pipe takes in one piece (`PIPE_BUF`, 4096), so that lines of several
-/// brokers with the same standard error do not mix either.
-const LONGEST: usize = 4000;
+/// A line longer than this is cut. Below what a pipe takes in one piece, so that lines of several brokers with the same
+/// standard error do not mix either.
+const LONGEST: usize = SOME - 96;
 
 /// A queue of lines and the thread that writes them. Cheap to clone.
 #[derive(Clone)]
@@ -23,17 +26,24 @@ pub struct Lines(Arc<Shared>);
 struct Shared {
     queue: Mutex<Queue>,
     changed: Condvar,
+    /// Held while something is written, and by nobody else.
+    writer: Mutex<Box<dyn Write + Send>>,
+    /// Whether the writer takes [`SOME`] bytes without waiting.
+    takes_some_now: fn() -> bool,
 }
 
+#[derive(Default)]
 struct Queue {
     waiting: VecDeque<String>,
     bytes: usize,
-    /// A line was taken out and is being written.
+    /// Something was taken out and is being written.
     writing: bool,
-    /// Nobody but the thread itself will put anything in any more.
+    /// Nobody will read what is put in any more.
     closed: bool,
-    /// Until the first line there is no thread: a process that says nothing pays nothing.
-    unused: Option<Box<dyn Write + Send>>,
+    /// Somebody will settle what comes in now, and the thread sleeps on.
+    held: bool,
+    /// Until there is something that may have to wait there is no thread.
+    started: bool,
 }
 
 impl Lines {
@@ -41,14 +51,18 @@ impl Lines {
     #[must_use]
     pub fn stderr() -> Self {
         static STDERR: OnceLock<Lines> = OnceLock::new();
-        STDERR.get_or_init(|| Self::to(io::stderr())).clone()
+        STDERR.get_or_init(|| Self::of(io::stderr(), || pipe::takes_some_now(&io::stderr()))).clone()
     }
 
     /// Lines into `writer`.
     #[must_use]
     pub fn to(writer: impl Write + Send + 'static) -> Self {
-        let queue = Queue { waiting: VecDeque::new(), bytes: 0, writing: false, closed: false, unused: Some(Box::new(writer)) };
-        Self(Arc::new(Shared { queue: Mutex::new(queue), changed: Condvar::new() }))
+        Self::of(writer, || false)
+    }
+
+    fn of(writer: impl Write + Send + 'static, takes_some_now: fn() -> bool) -> Self {
+        let writer = Mutex::new(Box::new(writer) as Box<dyn Write + Send>);
+        Self(Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), writer, takes_some_now }))
     }
 
     /// Puts a line into the queue and returns at once: whether it fitted. Control characters become spaces, so that one
@@ -57,28 +71,38 @@ impl Lines {
     pub fn push(&self, line: &str) -> bool {
         let line = one_line(line);
         let mut queue = self.0.queue();
-        if queue.bytes + line.len() > CAPACITY {
-            return false;
-        }
-        if let Some(writer) = queue.unused.take()
-            && !self.0.start(writer)
-        {
-            queue.closed = true;
-        }
-        if queue.closed {
+        if queue.closed || queue.bytes + line.len() > CAPACITY {
             return false;
         }
         queue.bytes += line.len();
         queue.waiting.push_back(line);
-        // A thread that is writing, or was woken for an earlier line, looks for more by itself.
-        if queue.waiting.len() == 1 && !queue.writing {
-            self.0.changed.notify_all();
+        if queue.held {
+            return true;
         }
-        true
+        self.0.wake(&mut queue);
+        !queue.closed
+    }
+
+    /// Until [`Lines::settle`], lines come together in the queue and nobody wakes up for them.
+    pub fn hold(&self) {
+        self.0.queue().held = true;
+    }
+
+    /// Writes what has come together, here where that waits for nobody, and leaves the rest to the thread.
+    pub fn settle(&self) {
+        let mut queue = self.0.queue();
+        queue.held = false;
+        while !queue.waiting.is_empty() && !queue.writing && !queue.closed && (self.0.takes_some_now)() {
+            queue = self.0.write_some(queue);
+        }
+        if !queue.waiting.is_empty() {
+            self.0.wake(&mut queue);
+        }
     }
 
     /// Waits until everything is written, at most for `limit`. Whether it was.
     pub fn flush(&self, limit: Duration) -> bool {
+        self.settle();
         let busy = |queue: &mut Queue| !queue.closed && (queue.writing || !queue.waiting.is_empty());
         let waited = self.0.changed.wait_timeout_while(self.0.queue(), limit, busy);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
@@ -91,33 +115,54 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts the thread; whether there is one.
-    fn start(self: &Arc<Self>, mut writer: Box<dyn Write + Send>) -> bool {
-        let shared = Arc::clone(self);
-        let thread = std::thread::Builder::new().name("lines".to_owned()).stack_size(64 * 1024);
-        thread.spawn(move || while shared.write_next(&mut *writer) {}).is_ok()
+    /// Sees to it that the thread writes what waits. One that is writing, or was woken for an earlier line, looks for more
+    /// by itself.
+    fn wake(self: &Arc<Self>, queue: &mut Queue) {
+        if !queue.started {
+            let shared = Arc::clone(self);
+            let thread = std::thread::Builder::new().name("lines".to_owned()).stack_size(64 * 1024);
+            queue.started = thread.spawn(move || while shared.write_next() {}).is_ok();
+            queue.closed = !queue.started;
+        } else if !queue.writing {
+            self.changed.notify_all();
+        }
     }
 
-    /// Writes the next line when there is one. False when there will be none, or nobody can ever read them.
-    fn write_next(&self, writer: &mut dyn Write) -> bool {
-        let waited = self.changed.wait_while(self.queue(), |queue| queue.waiting.is_empty());
-        let mut queue = waited.unwrap_or_else(PoisonError::into_inner);
-        let Some(line) = queue.waiting.pop_front() else { return true };
+    /// Writes what waits, when there is something. False when nobody can ever read it.
+    fn write_next(&self) -> bool {
+        let idle = |queue: &mut Queue| queue.waiting.is_empty() || queue.writing || queue.held;
+        let waited = self.changed.wait_while(self.queue(), idle);
+        let queue = self.write_some(waited.unwrap_or_else(PoisonError::into_inner));
+        !queue.closed
+    }
+
+    /// Writes the next lines, as many as a pipe takes in one piece.
+    fn write_some<'a>(&'a self, mut queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
+        let Some(mut piece) = queue.waiting.pop_front() else { return queue };
+        while let Some(next) = queue.waiting.pop_front_if(|next| piece.len() + next.len() <= SOME) {
+            piece.push_str(&next);
+        }
         queue.writing = true;
         drop(queue);
-        // In one piece and without the lock: this is the call that may block for ever.
-        let written = writer.write_all(line.as_bytes()).and_then(|()| writer.flush());
+        // In one piece and without the queue's lock: this is the call that may block for ever.
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = writer.write_all(piece.as_bytes()).and_then(|()| writer.flush());
+        drop(writer);
         let mut queue = self.queue();
-        queue.bytes -= line.len();
+        queue.bytes -= piece.len();
         queue.writing = false;
         queue.closed = written.is_err();
         self.changed.notify_all();
-        !queue.closed
+        queue
     }
 }
 
 /// The text as one bounded line with its line break.
 fn one_line(text: &str) -> String {
+    // Nearly every line is plain.
+    if text.len() <= LONGEST && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return format!("{text}\n");
+    }
     let end = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= LONGEST).last().unwrap_or(0);
     let (kept, cut) = if text.len() <= LONGEST { (text, "") } else { (&text[..end], "…") };
     let mut line: String = kept.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
@@ -210,6 +255,29 @@ pub(super) mod tests {
         let _ = lines.push("two");
         assert!(lines.flush(Duration::from_secs(5)));
         assert!(!lines.push("three"));
+    }
+
+    #[test]
+    fn what_is_held_is_written_by_who_settles_it_if_that_waits_for_nobody() {
+        let memory = Memory::default();
+        let lines = Lines::of(memory.clone(), || true);
+        lines.hold();
+        for number in 0..100 {
+            assert!(lines.push(&format!("line {number} {}", "x".repeat(100))));
+        }
+        assert_eq!(memory.text(), "");
+        lines.settle();
+        let expected: String = (0..100).map(|number| format!("line {number} {}\n", "x".repeat(100))).collect();
+        assert_eq!(memory.text(), expected, "written when it returns");
+        assert!(!lines.0.queue().started, "and no thread was needed");
+
+        let memory = Memory::default();
+        let lines = Lines::to(memory.clone());
+        lines.hold();
+        assert!(lines.push("waits"));
+        lines.settle();
+        assert!(lines.flush(Duration::from_secs(5)));
+        assert_eq!(memory.text(), "waits\n");
     }
 
     #[test]

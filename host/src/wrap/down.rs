@@ -147,11 +147,14 @@ fn not_placed(rules: &Rules<'_>, spot: &Spot<'_>, prefix: &str, secret: &SecretN
         spot.has_a_line() && [spot.tool, &argument, prefix].iter().all(|text| !text.chars().any(crate::error::is_deceptive));
     let learn = sound.then(|| {
         let before = if prefix.is_empty() { String::new() } else { format!(", prefix = \"{}\"", encode(prefix)) };
-        let (tool, argument) = (encode(spot.tool), encode(&argument));
-        format!(
-            "[wrap.\"{}\"]\nallow = [{{ tool = \"{tool}\", argument = \"{argument}\", secret = \"{secret}\"{before} }}]",
-            encode(rules.name)
-        )
+        let (tool, argument, name) = (encode(spot.tool), encode(&argument), encode(rules.name));
+        let place = format!("{{ tool = \"{tool}\", argument = \"{argument}\", secret = \"{secret}\"{before} }}");
+        // A table that is there twice is no TOML.
+        if rules.places.is_empty() {
+            format!("[wrap.\"{name}\"]\nallow = [{place}]")
+        } else {
+            format!("# one more in the list `allow` of [wrap.\"{name}\"]:\n{place},")
+        }
     });
     Refusal { error, learn }
 }
@@ -288,9 +291,8 @@ mod tests {
     #[test]
     fn a_refusal_can_say_which_line_would_allow_it() {
         let learn = judged(&call("write", r#"{"a b":{"c/d~":"X secret:gh"}}"#)).unwrap_err().learn.unwrap();
-        let expected =
-            "[wrap.\"server\"]\nallow = [{ tool = \"write\", argument = \"/a b/c~1d~0\", secret = \"gh\", prefix = \"X \" }]";
-        assert_eq!(learn, expected);
+        let place = "{ tool = \"write\", argument = \"/a b/c~1d~0\", secret = \"gh\", prefix = \"X \" }";
+        assert_eq!(learn, format!("# one more in the list `allow` of [wrap.\"server\"]:\n{place},"));
         assert!(judged(&call("write", r#"{"a":"secret:gh and more"}"#)).unwrap_err().learn.is_none());
         // a line would allow more than this
         assert!(judged(&call("*", r#"{"a":"secret:gh"}"#)).unwrap_err().learn.is_none());

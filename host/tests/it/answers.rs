@@ -23,10 +23,7 @@ async fn the_predecessors_answers_come_back_member_by_member() {
     let now = u64::try_from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis()).unwrap();
     let expires = reference["expiresAt"].as_u64().unwrap();
     assert!((now + 50_000..=now + 61_000).contains(&expires), "milliseconds: {expires}");
-    assert_eq!(
-        answer["message"],
-        "Secret reference issued successfully. Use the reference ID to retrieve the actual secret value."
-    );
+    assert!(answer["message"].as_str().unwrap().starts_with("Secret reference issued successfully."), "{answer}");
 
     let mut answer = broker.call("resolve_secret", json!({ "reference_id": reference["id"] })).await.ok();
     assert!(answer.as_object_mut().unwrap().remove("warning").is_some(), "the one member that is new");
@@ -228,7 +225,7 @@ async fn minted_tokens_are_signed_with_the_key_that_was_set_and_with_no_other() 
     let mut broker = Launch::new().env("JWT_SECRET", "too-short-secret").ready().await;
     broker.call("mint_token", claims).await.refused("invalid_configuration").names(&["JWT_SECRET", "32"]);
     broker.finish().await;
-    assert!(broker.stderr().contains("JWT_SECRET"));
+    broker.tells("JWT_SECRET").await;
     broker.assert_unseen(&["too-short-secret"]);
 }
 

@@ -44,7 +44,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("wrap", &["broker", "config", "error", "process", "redaction", "secret", "telemetry"]),
     ("process", &["error", "redaction", "secret"]),
     // what it shows of a record, it reads from the record's types
-    ("mcp", &["broker", "error", "secret", "vault"]),
+    ("mcp", &["broker", "error", "pipe", "secret", "vault"]),
     (
         "broker",
         &[
@@ -74,7 +74,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("browser", &["error"]),
     // its lines are proven by a key that a vault keeps, and its end is remembered there
     ("audit", &["error", "telemetry", "vault"]),
-    ("telemetry", &[]),
+    ("telemetry", &["pipe"]),
+    ("pipe", &[]),
     ("config", &["error", "secret"]),
     ("descriptor", &["error", "secret"]),
     ("secret", &["error"]),

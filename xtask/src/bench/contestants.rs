@@ -1,5 +1,6 @@
 //! Who takes part, and how each is made ready.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -13,15 +14,20 @@ const PREDECESSOR_VERSION: &str = "1.0.4";
 
 pub(super) const BROKER: &str = "broker";
 pub(super) const NPM: &str = "npm predecessor";
+pub(super) const RMCP: &str = "bare rmcp";
 pub(super) const ECHO: &str = "bare echo";
 
+/// Everybody, in the order of the table.
+pub(super) const NAMES: [&str; 4] = [BROKER, NPM, RMCP, ECHO];
+
 /// A program that is measured.
+#[derive(Clone)]
 pub(super) struct Contestant {
     pub(super) name: &'static str,
     program: PathBuf,
     arguments: Vec<PathBuf>,
-    /// Where compiled components rest, where that is not the developer's own folder.
-    cache: Option<PathBuf>,
+    /// What is set in its environment.
+    variables: Vec<(&'static str, OsString)>,
     /// Answers tool calls with a result that says whether it worked.
     pub(super) has_tools: bool,
 }
@@ -29,7 +35,7 @@ pub(super) struct Contestant {
 impl Contestant {
     /// One that answers to whatever it is asked, in its own way.
     pub(super) const fn new(name: &'static str, program: PathBuf, arguments: Vec<PathBuf>) -> Self {
-        Self { name, program, arguments, cache: None, has_tools: false }
+        Self { name, program, arguments, variables: Vec::new(), has_tools: false }
     }
 
     /// The program itself.
@@ -43,10 +49,20 @@ impl Contestant {
         command.args(&self.arguments).env("MCP_CREDENTIALS_BROKER_CONFIG", folder().join("empty.toml"));
         // nor a vault, where none is named
         command.env("XDG_DATA_HOME", folder().join("data"));
-        if let Some(cache) = &self.cache {
-            command.env("XDG_CACHE_HOME", cache);
-        }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
+    }
+
+    /// The same with a setting from the environment.
+    pub(super) fn env(mut self, name: &'static str, value: &str) -> Self {
+        self.variables.push((name, value.into()));
+        self
+    }
+
+    /// The same run by another program, such as valgrind.
+    pub(super) fn under(&self, program: &str, options: &[&str]) -> Self {
+        let arguments = options.iter().map(PathBuf::from).chain([self.program.clone()]).chain(self.arguments.iter().cloned());
+        Self { program: program.into(), arguments: arguments.collect(), variables: self.variables.clone(), ..*self }
     }
 
     /// The same with more arguments, and a cache of its own.
@@ -54,9 +70,10 @@ impl Contestant {
         Self {
             program: self.program.clone(),
             arguments: self.arguments.iter().chain(arguments).cloned().collect(),
-            cache: Some(cache.to_owned()),
+            variables: self.variables.clone(),
             ..*self
         }
+        .env("XDG_CACHE_HOME", &cache.to_string_lossy())
     }
 }
 
@@ -70,11 +87,21 @@ pub(super) fn all() -> Result<Vec<Contestant>> {
     let folder = folder();
     std::fs::create_dir_all(&folder).with_context(|| format!("{} could not be made", folder.display()))?;
     std::fs::write(folder.join("empty.toml"), "")?;
-    let broker = Contestant { name: BROKER, program: broker()?, arguments: Vec::new(), cache: None, has_tools: true };
+    let with_tools = |name, program, arguments| Contestant { has_tools: true, ..Contestant::new(name, program, arguments) };
     let script = predecessor(&folder)?;
-    let npm = Contestant { name: NPM, program: "node".into(), arguments: vec![script], cache: None, has_tools: true };
-    let echo = Contestant { name: ECHO, program: echo(&folder)?, arguments: Vec::new(), cache: None, has_tools: false };
-    Ok(vec![broker, npm, echo])
+    Ok(vec![
+        with_tools(BROKER, broker()?, Vec::new()),
+        with_tools(NPM, "node".into(), vec![script]),
+        with_tools(RMCP, bare_rmcp()?, Vec::new()),
+        Contestant::new(ECHO, echo(&folder)?, Vec::new()),
+    ])
+}
+
+/// What the SDK does by itself.
+fn bare_rmcp() -> Result<PathBuf> {
+    let root = paths::root();
+    run::show(run::cargo(&root).args(["build", "--release", "--package", "bare-rmcp"]))?;
+    Ok(paths::target().join("release/bare-rmcp").with_extension(std::env::consts::EXE_EXTENSION))
 }
 
 fn broker() -> Result<PathBuf> {

@@ -1,120 +1,76 @@
-//! What the measurements come to: medians, ratios, and whether a goal is met.
+//! What the measurements come to: medians over the rounds, ratios, and whether a goal is met.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::contestants::{BROKER, ECHO, NPM};
+use super::contestants::{BROKER, ECHO, NAMES, NPM};
+use super::metrics::{ALL, About, Goal, Metric};
 
-/// One turn of one contestant.
-pub(super) struct Round {
-    pub(super) starts: Vec<Duration>,
-    pub(super) resident_kib: Option<u64>,
-    pub(super) calls: Vec<Duration>,
-}
+/// What one contestant came to in one round, or in the only one there was.
+pub(super) type Turn = BTreeMap<Metric, f64>;
 
-/// All turns of one contestant.
-pub(super) struct Figures {
-    pub(super) name: &'static str,
-    pub(super) rounds: Vec<Round>,
-}
-
-/// One line of the table. Less is better in all of them.
-pub(super) struct Row {
-    pub(super) what: &'static str,
-    pub(super) unit: &'static str,
-    pub(super) broker: f64,
-    pub(super) npm: f64,
-    pub(super) echo: f64,
-    goal: Goal,
-}
-
-/// What the broker should come to beside its predecessor.
-enum Goal {
-    /// At least so many times less.
-    TimesLess(f64),
-    /// No more.
-    NoMore,
-}
+/// All turns of all contestants.
+#[derive(Default)]
+pub(super) struct Figures(BTreeMap<&'static str, Vec<Turn>>);
 
 impl Figures {
-    pub(super) const fn new(name: &'static str) -> Self {
-        Self { name, rounds: Vec::new() }
+    /// Takes a turn in.
+    pub(super) fn add(&mut self, contestant: &'static str, turn: Turn) {
+        self.0.entry(contestant).or_default().push(turn);
     }
 
-    fn start_ms(&self) -> Option<f64> {
-        median(self.rounds.iter().flat_map(|round| &round.starts).map(|start| start.as_secs_f64() * 1e3))
+    fn turns(&self, contestant: &str, metric: Metric) -> Vec<f64> {
+        let turns = self.0.get(contestant).into_iter().flatten();
+        turns.filter_map(|turn| turn.get(&metric).copied()).collect()
     }
 
-    fn resident_mib(&self) -> Option<f64> {
-        median(self.rounds.iter().filter_map(|round| round.resident_kib).map(|kib| kib as f64 / 1024.0))
+    /// The median of the rounds: one bad round does not count.
+    pub(super) fn of(&self, contestant: &str, metric: Metric) -> Option<f64> {
+        median(self.turns(contestant, metric).into_iter())
     }
 
-    /// The median of the rounds' medians: one bad round does not count.
-    fn call_us(&self) -> Option<f64> {
-        median(self.rounds.iter().filter_map(|round| median(round.calls.iter().map(|call| call.as_secs_f64() * 1e6))))
+    /// How many times the other's the broker's is: the median of the rounds' ratios, since what disturbs a round disturbs
+    /// everybody in it.
+    pub(super) fn ratio(&self, metric: Metric, other: &str) -> Option<f64> {
+        let (ours, theirs) = (self.turns(BROKER, metric), self.turns(other, metric));
+        median(ours.iter().zip(&theirs).filter(|(_, theirs)| **theirs != 0.0).map(|(ours, theirs)| ours / theirs))
+    }
+
+    /// Whether the goal is met, where there is one and it was measured.
+    pub(super) fn is_met(&self, about: &About) -> Option<bool> {
+        match about.goal {
+            Goal::TimesEcho(most) => Some(self.ratio(about.metric, ECHO)? <= most),
+            Goal::TimesPredecessor(least) => Some(self.ratio(about.metric, NPM)? >= least),
+            Goal::AtMost(most) => Some(self.of(BROKER, about.metric)? <= most),
+            Goal::None => None,
+        }
     }
 
     /// Everything that was measured, per round.
     pub(super) fn json(&self) -> Value {
-        let micros = |times: &[Duration]| times.iter().map(|time| time.as_micros() as u64).collect::<Vec<_>>();
-        let rounds = self.rounds.iter().map(|round| {
+        let row = |about: &About| {
+            let of = |name: &'static str| (name.to_owned(), json!(self.turns(name, about.metric)));
             json!({
-                "start_us": micros(&round.starts),
-                "resident_kib": round.resident_kib,
-                "get_secret_median_us": median(round.calls.iter().map(|call| call.as_secs_f64() * 1e6)),
+                "what": about.what, "unit": about.unit, "rounds": NAMES.map(of).into_iter().collect::<serde_json::Map<_, _>>(),
+                "times_predecessor": self.ratio(about.metric, NPM), "times_echo": self.ratio(about.metric, ECHO),
+                "goal": about.goal.told(), "goal_met": self.is_met(about),
             })
-        });
-        json!({ "name": self.name, "rounds": rounds.collect::<Vec<_>>() })
+        };
+        ALL.iter().map(row).collect()
     }
 }
 
-impl Row {
-    /// How many times less the broker needs than the predecessor.
-    pub(super) fn times_less(&self) -> f64 {
-        self.npm / self.broker
-    }
-
-    /// How many times more than the echo.
-    pub(super) fn times_echo(&self) -> f64 {
-        self.broker / self.echo
-    }
-
-    pub(super) fn goal(&self) -> String {
-        match self.goal {
-            Goal::TimesLess(times) => format!("{times:.0}× less than the predecessor"),
-            Goal::NoMore => "no more than the predecessor".to_owned(),
+impl Goal {
+    /// In words.
+    pub(super) fn told(self) -> String {
+        match self {
+            Self::TimesEcho(most) => format!("at most {most} × echo"),
+            Self::TimesPredecessor(least) => format!("at least {least} × predecessor"),
+            Self::AtMost(most) => format!("at most {most}"),
+            Self::None => String::new(),
         }
     }
-
-    pub(super) fn json(&self) -> Value {
-        json!({
-            "what": self.what, "unit": self.unit, "broker": self.broker, "predecessor": self.npm, "echo": self.echo,
-            "predecessor_to_broker": self.times_less(), "broker_to_echo": self.times_echo(), "goal_met": self.is_met(),
-        })
-    }
-
-    pub(super) fn is_met(&self) -> bool {
-        let wanted = match self.goal {
-            Goal::TimesLess(times) => times,
-            Goal::NoMore => 1.0,
-        };
-        self.times_less() >= wanted
-    }
-}
-
-/// The table. A row that could not be measured here is left out.
-pub(super) fn rows(figures: &[Figures]) -> Vec<Row> {
-    let row = |what, unit, goal, figure: fn(&Figures) -> Option<f64>| {
-        let of = |name| figures.iter().find(|figures| figures.name == name).and_then(figure);
-        Some(Row { what, unit, goal, broker: of(BROKER)?, npm: of(NPM)?, echo: of(ECHO)? })
-    };
-    let rows = [
-        row("start until `initialize` is answered", "ms", Goal::TimesLess(20.0), Figures::start_ms),
-        row("resident memory then", "MiB", Goal::TimesLess(3.0), Figures::resident_mib),
-        row("`get_secret`, one at a time", "µs", Goal::NoMore, Figures::call_us),
-    ];
-    rows.into_iter().flatten().collect()
 }
 
 /// The middle one, or between the two middle ones.
@@ -126,40 +82,55 @@ pub(super) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     Some(f64::midpoint(lower, upper))
 }
 
+/// The value that 99 of 100 do not exceed.
+pub(super) fn tail(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get((values.len() * 99).div_ceil(100).checked_sub(1)?).copied()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn figures(name: &'static str, start_ms: u64, kib: Option<u64>, call_us: u64) -> Figures {
-        let round = |extra| Round {
-            starts: vec![Duration::from_millis(start_ms + extra)],
-            resident_kib: kib,
-            calls: vec![Duration::from_micros(call_us), Duration::from_micros(call_us + extra)],
-        };
-        Figures { name, rounds: vec![round(0), round(1000), round(0)] }
+    fn figures(metric: Metric, broker: [f64; 3], npm: [f64; 3], echo: [f64; 3]) -> Figures {
+        let mut figures = Figures::default();
+        for (name, rounds) in [(BROKER, broker), (NPM, npm), (ECHO, echo)] {
+            rounds.into_iter().for_each(|value| figures.add(name, Turn::from([(metric, value)])));
+        }
+        figures
+    }
+
+    fn about(metric: Metric) -> &'static About {
+        ALL.iter().find(|about| about.metric == metric).unwrap()
     }
 
     #[test]
-    fn the_median_is_in_the_middle() {
+    fn the_median_is_in_the_middle_and_the_tail_near_the_end() {
         assert_eq!(median([3.0, 1.0, 2.0].into_iter()), Some(2.0));
         assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()), Some(2.5));
         assert_eq!(median(std::iter::empty()), None);
+        assert_eq!(tail((1..=1000).map(f64::from)), Some(990.0));
+        assert_eq!((tail([5.0].into_iter()), tail(std::iter::empty())), (Some(5.0), None));
     }
 
     #[test]
-    fn a_goal_is_met_or_missed_by_the_ratio() {
-        let npm = || figures(NPM, 200, Some(60 * 1024), 90);
-        let echo = || figures(ECHO, 1, Some(2048), 50);
-        let met = rows(&[figures(BROKER, 10, Some(20 * 1024), 90), npm(), echo()]);
-        assert!(met.iter().all(Row::is_met));
-        assert_eq!(met.iter().map(Row::times_less).collect::<Vec<_>>(), [20.0, 3.0, 1.0]);
-        let missed = rows(&[figures(BROKER, 11, Some(21 * 1024), 91), npm(), echo()]);
-        assert!(!missed.iter().any(Row::is_met));
+    fn a_goal_is_judged_by_the_median_of_the_rounds_ratios() {
+        // the second round was disturbed for everybody, the third for the broker alone
+        let near = figures(Metric::GetMedian, [150.0, 1500.0, 900.0], [90.0; 3], [100.0, 1000.0, 100.0]);
+        assert_eq!(near.ratio(Metric::GetMedian, ECHO), Some(1.5));
+        assert_eq!(near.is_met(about(Metric::GetMedian)), Some(true));
+        let far = figures(Metric::GetMedian, [151.0; 3], [90.0; 3], [100.0; 3]);
+        assert_eq!(far.is_met(about(Metric::GetMedian)), Some(false));
+        let many = |broker| figures(Metric::GetMany, [broker; 3], [25.0; 3], [900.0; 3]).is_met(about(Metric::GetMany));
+        assert_eq!((many(50.0), many(49.0)), (Some(true), Some(false)));
+        let resident = |broker| figures(Metric::Resident, [broker; 3], [60.0; 3], [2.0; 3]).is_met(about(Metric::Resident));
+        assert_eq!((resident(12.0), resident(12.1)), (Some(true), Some(false)));
     }
 
     #[test]
-    fn what_the_system_does_not_tell_is_left_out() {
-        let all = [figures(BROKER, 1, None, 1), figures(NPM, 1, None, 1), figures(ECHO, 1, None, 1)];
-        assert_eq!(rows(&all).iter().map(|row| row.unit).collect::<Vec<_>>(), ["ms", "µs"]);
+    fn what_was_not_measured_is_neither_met_nor_missed() {
+        let figures = Figures::default();
+        assert!(ALL.iter().all(|about| figures.is_met(about).is_none() && figures.of(BROKER, about.metric).is_none()));
     }
 }

@@ -10,9 +10,9 @@ pub mod git;
 mod settings;
 pub mod wrap;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use super::Broker;
@@ -128,7 +128,7 @@ impl Broker {
     /// into components: a program that is started has no use for them.
     #[must_use]
     pub fn secret_variables(&self) -> BTreeSet<String> {
-        self.doors.secret_variables.clone()
+        self.doors.found().variables.clone()
     }
 
     /// Whether a program may be started with these secrets in its environment or private files, and with those that are
@@ -155,6 +155,12 @@ impl Broker {
     /// `not_allowed` where the table of that name is for another program, or must name one.
     pub fn places(&self, name: &str, started: &Started<'_>) -> Result<(Vec<Place>, Option<PathBuf>)> {
         exec::places(&self.exec_rules(), name, started, |secret| self.is_hidden(secret))
+    }
+
+    /// The names under `[wrap]`.
+    #[must_use]
+    pub fn wrap_tables(&self) -> Vec<&str> {
+        self.doors.doors.wrap.keys().map(String::as_str).collect()
     }
 
     /// What git signs in with there; `None` where that is not the broker's business.
@@ -248,25 +254,40 @@ pub(super) struct Kept {
     pub(super) doors: crate::config::Doors,
     /// `[egress] allow_loopback`.
     pub(super) loopback: Vec<std::net::SocketAddr>,
-    /// Variables with secret settings of providers.
-    secret_variables: BTreeSet<String>,
-    /// Where secret settings are that nobody has asked for yet.
+    /// `[providers.…]`, for what is found there when it is asked for.
+    providers: BTreeMap<String, crate::config::Provider>,
+    found: OnceLock<Found>,
+}
+
+/// Secret settings of providers.
+#[derive(Debug)]
+struct Found {
+    /// The variables that hold some.
+    variables: BTreeSet<String>,
+    /// Where those are that nobody has asked for yet.
     unread: Mutex<Vec<(String, Source)>>,
 }
 
 impl Kept {
     pub(super) fn new(config: &Config) -> Self {
-        let secret_variables = settings::variables(config);
         Self {
             doors: config.doors.clone(),
             loopback: config.egress.allow_loopback.clone(),
-            unread: Mutex::new(settings::sources(config, &secret_variables)),
-            secret_variables,
+            providers: config.providers.clone(),
+            found: OnceLock::new(),
         }
+    }
+
+    /// Looked for at the first need: it takes the embedded descriptors.
+    fn found(&self) -> &Found {
+        self.found.get_or_init(|| {
+            let variables = settings::variables(&self.providers);
+            Found { unread: Mutex::new(settings::sources(&self.providers, &variables)), variables }
+        })
     }
 
     /// Each is told once.
     fn unread_settings(&self) -> Vec<(String, Source)> {
-        std::mem::take(&mut *self.unread.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.found().unread.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

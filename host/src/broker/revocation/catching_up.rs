@@ -1,6 +1,6 @@
 //! Taking up revocations that did not work, or whose process died in between.
 //!
-//! There is no timer: an idle process sleeps. A process looks when it starts and when it is called, not more often than it
+//! There is no timer: an idle process sleeps. A process looks when it was greeted and when it is called, not more often than it
 //! must, and whoever has the right to renew a buried login is the one who revokes it, among all processes.
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -34,7 +34,7 @@ fn state(provider: &Provider) -> String {
     match provider.missing() {
         _ if !provider.descriptor().can_log_in() => "no login".to_owned(),
         None => "configured".to_owned(),
-        Some(missing) => format!("{} is missing", missing.what.join(", ")),
+        Some(missing) => missing.told(),
     }
 }
 
@@ -46,11 +46,12 @@ fn as_json(listing: &Listing) -> Value {
             "title": descriptor.title,
             "aliases": descriptor.aliases,
             "version": descriptor.version,
-            "from": provider.path().map_or_else(|| "embedded".to_owned(), |path| path.display().to_string()),
+            "origin": provider.path().map_or_else(|| "embedded".to_owned(), |path| path.display().to_string()),
             "approval": approval(provider),
             "sha256": provider.sha256(),
             "grants": descriptor.grants,
-            "state": state(provider),
+            "configured": provider.missing().is_none(),
+            "missing": provider.missing().map(|missing| missing.what).unwrap_or_default(),
         })
     });
     let unusable = listing.unusable.iter().map(|unusable| {

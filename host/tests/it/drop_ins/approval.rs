@@ -27,6 +27,23 @@ async fn what_lies_in_the_platforms_folder_is_inert_until_it_is_approved() {
     broker.call("start_oauth_flow", start).await.refused("not_configured").names(&["ACME_CLIENT_ID"]);
 }
 
+/// The section may be written before the component is approved, and says so until then.
+#[tokio::test]
+async fn an_approved_component_has_its_section_without_naming_the_file() {
+    let launch = Launch::new().toml("[providers.acme]\nclient_id = \"me\"\n[providers.acme.limits]\ndeadline_seconds = 20");
+    let terminal = Terminal::of(&launch);
+    let file = terminal.download("acme.wasm", &Guest::new("acme").bytes());
+    let mut broker = launch.ready().await;
+    let listed_now = listed(&mut broker).await;
+    assert!(told(&listed_now).contains("[providers.acme] configures nothing"), "{listed_now}");
+    terminal.providers(&["add", text(&file), "--yes"]).await;
+    let listed_now = listed(&mut broker).await;
+    assert_eq!(names(&listed_now), [&EMBEDDED[..], &["acme"]].concat());
+    assert_eq!(told(&listed_now), "", "nothing is left to say");
+    let acme = listed_now["providers"].as_array().unwrap().last().unwrap();
+    assert!(!acme["missing"].to_string().contains("ACME_CLIENT_ID"), "{acme}");
+}
+
 #[tokio::test]
 async fn adding_shows_what_it_asks_for_and_approves_nothing_without_a_yes() {
     let launch = Launch::new();

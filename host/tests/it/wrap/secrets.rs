@@ -81,7 +81,7 @@ async fn a_secret_anywhere_else_is_refused_and_nothing_is_sent() {
     // a notification has nobody to tell
     wrapped.broker.notify("tools/call", json!({ "name": "x", "arguments": { "content": "secret:github-token" } })).await;
     assert!(wrapped.ask("ping", json!({})).await["result"].is_object());
-    assert!(wrapped.broker.stderr().contains("dropped"), "{}", wrapped.broker.stderr());
+    wrapped.broker.tells("dropped").await;
     let after = wrapped.sent();
     let more = String::from_utf8(after[before.len()..].to_vec()).unwrap();
     assert_eq!(more.lines().count(), 1, "only the last ping was sent: {more}");

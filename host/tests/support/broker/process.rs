@@ -229,6 +229,15 @@ impl Broker {
         String::from_utf8_lossy(&self.written.stderr.lock().expect("sane")).into_owned()
     }
 
+    /// Waits until it has said that on standard error.
+    pub async fn tells(&self, words: &str) {
+        let until = Instant::now() + PATIENCE;
+        while !self.stderr().contains(words) {
+            assert!(Instant::now() < until, "{words:?} is not in\n{}", self.stderr());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// What it wrote on standard output so far.
     pub fn stdout(&self) -> String {
         String::from_utf8_lossy(&self.written.stdout.lock().expect("sane")).into_owned()

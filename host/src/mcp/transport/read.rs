@@ -1,0 +1,212 @@
+//! The thread that reads.
+//!
+//! A call that waits for nothing is answered here, and its answer written when no further line is at hand: who sends
+//! one call at a time is answered without another thread waking up, and who sends many gets many answers in one write.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rmcp::model::JsonRpcMessage;
+use tokio::sync::mpsc;
+
+use super::parse::{Parsed, parse};
+use super::tool_call::ToolCall;
+use super::write::Outgoing;
+use super::{AtOnce, Incoming, Session};
+
+/// The longest line, in bytes.
+const MAX_LINE: usize = 16 << 20;
+/// How much is read at once.
+const READ: usize = 64 * 1024;
+/// Answers are written when they have come to so many bytes, even if there is more to answer.
+const PIECE: usize = 32 * 1024;
+
+/// How long a call waits for those before it to be answered by the SDK, so that it need not go the same way: many calls at
+/// once would otherwise all follow the first.
+const PATIENCE: Duration = Duration::from_millis(2);
+
+/// Where what was read goes.
+pub(super) struct To<A> {
+    pub(super) messages: mpsc::Sender<Incoming>,
+    pub(super) outgoing: Outgoing,
+    pub(super) session: Arc<Session>,
+    pub(super) at_once: A,
+}
+
+/// Starts the thread.
+pub(super) fn start(input: impl Read + Send + 'static, to: To<impl AtOnce>) -> io::Result<()> {
+    std::thread::Builder::new().name("stdin".to_owned()).spawn(move || drop(read(input, &to)))?;
+    Ok(())
+}
+
+/// Reads until there is no more, or nobody wants to know.
+fn read(input: impl Read, to: &To<impl AtOnce>) -> io::Result<()> {
+    let mut input = BufReader::with_capacity(READ, input);
+    let mut line = Vec::new();
+    // Answers that are not on their way yet, and whether there may be something to settle.
+    let (mut answers, mut asked) = (Vec::new(), false);
+    // Gone once that was in vain: something takes its time there. Back when it is over.
+    let mut patience = PATIENCE;
+    loop {
+        if asked && (answers.len() >= PIECE || !input.buffer().contains(&b'\n')) {
+            to.leave(&mut answers)?;
+            asked = false;
+        }
+        line.clear();
+        if input.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', &mut line)? == 0 {
+            return Ok(());
+        }
+        let parsed = if line.len() > MAX_LINE && !line.ends_with(b"\n") {
+            line.truncate(0);
+            skip_line(&mut input)?;
+            Some(Parsed::refused(None, -32600, format!("A line has more than {} MiB; send a shorter message.", MAX_LINE >> 20)))
+        } else {
+            parse(&line)
+        };
+        let mut is_plain = || {
+            let plain = to.session.is_plain(patience);
+            patience = if plain { PATIENCE } else { Duration::ZERO };
+            plain
+        };
+        let incoming = match parsed {
+            None => continue,
+            Some(Parsed::Call(call)) if to.at_once.knows(&call.name) && !call.names_its_revision() && is_plain() => {
+                if !to.outgoing.has_room() {
+                    to.leave(&mut answers)?;
+                    to.outgoing.wait_for_room()?;
+                }
+                let ToolCall { id, name, arguments, .. } = call;
+                asked = true;
+                if let Some(answer) = to.at_once.answer(&name, arguments.unwrap_or_default()) {
+                    answer.write(&id, &mut answers)?;
+                    continue;
+                }
+                // It took the arguments, and nothing came of it.
+                match parse(&line) {
+                    Some(parsed) => parsed.into(),
+                    None => continue,
+                }
+            }
+            Some(parsed) => Incoming::from(parsed),
+        };
+        // One huge message does not keep its room for ever.
+        if line.capacity() > 1 << 20 {
+            line = Vec::new();
+        }
+        if asked {
+            to.leave(&mut answers)?;
+            asked = false;
+        }
+        let wants_an_answer = match &incoming {
+            Incoming::Message(message) => matches!(**message, JsonRpcMessage::Request(_)),
+            Incoming::Refused { .. } => true,
+        };
+        if wants_an_answer {
+            to.session.passed_on();
+        }
+        if to.messages.blocking_send(incoming).is_err() {
+            return Ok(());
+        }
+    }
+}
+
+impl<A: AtOnce> To<A> {
+    /// What is written down of the calls goes first, then the answers.
+    fn leave(&self, answers: &mut Vec<u8>) -> io::Result<()> {
+        self.at_once.settle();
+        if answers.is_empty() { Ok(()) } else { self.outgoing.write(answers) }
+    }
+}
+
+fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
+    loop {
+        let buffer = input.fill_buf()?;
+        if buffer.is_empty() {
+            return Ok(());
+        }
+        let (length, found) = buffer.iter().position(|byte| *byte == b'\n').map_or((buffer.len(), false), |at| (at + 1, true));
+        input.consume(length);
+        if found {
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use rmcp::model::JsonObject;
+
+    use super::*;
+    use crate::mcp::answers::{Answer, success};
+
+    const PING: &[u8] = br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+
+    /// Answers `a`, tries `b` in vain.
+    struct OnlyA;
+
+    impl AtOnce for OnlyA {
+        fn knows(&self, tool: &str) -> bool {
+            tool != "c"
+        }
+
+        fn answer(&self, tool: &str, arguments: JsonObject) -> Option<Answer> {
+            (tool == "a").then(|| success(arguments.into()))
+        }
+
+        fn settle(&self) {}
+    }
+
+    fn to(messages: mpsc::Sender<Incoming>) -> (To<OnlyA>, io::PipeReader) {
+        let (reader, writer) = io::pipe().unwrap();
+        let outgoing = Outgoing::new(writer, Arc::default());
+        (To { messages, outgoing, session: Arc::default(), at_once: OnlyA }, reader)
+    }
+
+    fn call(id: u32, tool: &str) -> String {
+        format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"tools/call\",\"params\":{{\"name\":\"{tool}\"}}}}\n")
+    }
+
+    #[test]
+    fn an_endless_line_is_refused_without_being_kept_and_the_next_is_read() {
+        let huge = io::repeat(b'x').take(MAX_LINE as u64 * 2);
+        let (send, mut receive) = mpsc::channel(8);
+        read(huge.chain(&b"\n"[..]).chain(PING).chain(&b"\n"[..]), &to(send).0).unwrap();
+        assert!(matches!(receive.try_recv().unwrap(), Incoming::Refused { code: -32600, .. }));
+        assert!(matches!(receive.try_recv().unwrap(), Incoming::Message(_)));
+        assert!(receive.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_call_is_answered_here_once_the_client_was_greeted_and_nothing_before_it_is_open() {
+        let (send, mut receive) = mpsc::channel(8);
+        let (to, mut reader) = to(send);
+        read(call(1, "a").as_bytes(), &to).unwrap();
+        assert!(receive.try_recv().is_ok() && !to.session.is_plain(Duration::ZERO), "not greeted");
+
+        to.session.answered();
+        to.session.greetings.store(1, Ordering::Release);
+        let lines = [call(2, "a"), call(3, "a"), call(4, "b"), call(5, "a"), call(6, "c")].concat();
+        read(lines.as_bytes(), &to).unwrap();
+        let passed_on = std::iter::from_fn(|| receive.try_recv().ok()).count();
+        assert_eq!(passed_on, 3, "what cannot be answered here, and what comes after it");
+
+        // as the SDK answers while the thread waits for it
+        let session = Arc::clone(&to.session);
+        let answering = std::thread::spawn(move || (0..3).for_each(|_| session.answered()));
+        assert!(to.session.is_plain(Duration::from_secs(60)));
+        answering.join().unwrap();
+        to.session.greetings.store(2, Ordering::Release);
+        read(call(7, "a").as_bytes(), &to).unwrap();
+        assert!(receive.try_recv().is_ok(), "a second greeting may have changed the revision");
+
+        drop(to);
+        let mut written = String::new();
+        reader.read_to_string(&mut written).unwrap();
+        let ids: Vec<_> =
+            written.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["id"].clone()).collect();
+        assert_eq!(ids, [2, 3]);
+    }
+}

@@ -1,0 +1,292 @@
+//! Lines on their way out.
+//!
+//! Nobody waits for a pipe that nobody reads: a thread does, and writes whatever has gathered. But to wake it takes longer
+//! than to answer most calls, so what is short is written by whoever has it, where that is sure not to wait.
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use rmcp::RoleServer;
+use rmcp::service::TxJsonRpcMessage;
+use tokio::sync::{Notify, mpsc};
+use zeroize::Zeroize as _;
+
+use crate::pipe::{self, SOME};
+
+/// Bytes of answers that wait to be written before no more is read.
+const BACKLOG: usize = 1 << 20;
+/// The most that is written in one piece by the thread.
+const PIECE: usize = 64 * 1024;
+/// How long nobody may read before the last answers are given up.
+const DRAIN: Duration = Duration::from_millis(300);
+
+/// Where lines go.
+pub trait Output: Write + Send + 'static {
+    /// Whether [`SOME`] bytes can be written now without waiting for a reader. Where that is not known: no.
+    fn takes_some_now(&self) -> bool {
+        false
+    }
+}
+
+impl Output for io::Stdout {
+    fn takes_some_now(&self) -> bool {
+        pipe::takes_some_now(self)
+    }
+}
+
+impl Output for io::PipeWriter {}
+
+/// The way out. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Outgoing {
+    lines: mpsc::UnboundedSender<Vec<u8>>,
+    way: Arc<Way>,
+}
+
+struct Way {
+    output: Mutex<Box<dyn Output>>,
+    backlog: Backlog,
+    /// What the thread will read from; until something has to wait there is none.
+    unread: Mutex<Option<mpsc::UnboundedReceiver<Vec<u8>>>>,
+    /// Told when nobody reads.
+    ended: Arc<Notify>,
+}
+
+/// How much waits to be written. Cheap to clone.
+#[derive(Clone, Default)]
+pub(super) struct Backlog(Arc<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    /// Counted until they are written.
+    bytes: AtomicUsize,
+    /// Nobody reads any longer.
+    broken: AtomicBool,
+    written: Notify,
+    /// The same for threads.
+    changed: (Mutex<()>, Condvar),
+}
+
+impl Outgoing {
+    /// `ended` is told when nobody reads.
+    pub(super) fn new(output: impl Output, ended: Arc<Notify>) -> Self {
+        let (lines, unread) = mpsc::unbounded_channel();
+        let unread = Mutex::new(Some(unread));
+        let way = Way { output: Mutex::new(Box::new(output)), backlog: Backlog::default(), unread, ended };
+        Self { lines, way: Arc::new(way) }
+    }
+
+    pub(super) fn backlog(&self) -> Backlog {
+        self.way.backlog.clone()
+    }
+
+    /// Writes a message, or leaves it to the thread.
+    pub(super) fn message(&self, message: &TxJsonRpcMessage<RoleServer>) -> io::Result<()> {
+        let mut line = serde_json::to_vec(message)?;
+        line.push(b'\n');
+        self.write(&mut line)
+    }
+
+    /// Writes whole lines here where that waits for nobody, else leaves them to the thread. None are left in `lines`.
+    pub(super) fn write(&self, lines: &mut Vec<u8>) -> io::Result<()> {
+        if lines.len() <= SOME
+            && let Ok(mut output) = self.way.output.try_lock()
+            // Looked at under the lock: what comes later than this is written later.
+            && self.way.backlog.is_empty()
+            && output.takes_some_now()
+        {
+            let written = output.write_all(lines).and_then(|()| output.flush());
+            drop(output);
+            lines.zeroize();
+            if written.is_err() {
+                self.way.give_up();
+            }
+            return written;
+        }
+        self.leave(std::mem::take(lines))
+    }
+
+    /// Leaves whole lines to the thread.
+    fn leave(&self, lines: Vec<u8>) -> io::Result<()> {
+        let unread = self.way.unread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(unread) = unread {
+            let way = Arc::clone(&self.way);
+            let thread = std::thread::Builder::new().name("stdout".to_owned()).stack_size(64 * 1024);
+            thread.spawn(move || way.write_on(unread)).inspect_err(|_| self.way.give_up())?;
+        }
+        self.way.backlog.0.bytes.fetch_add(lines.len(), Ordering::AcqRel);
+        self.lines.send(lines).map_err(|_| broken())
+    }
+
+    /// Waits until not too much waits.
+    pub(super) async fn room(&self) {
+        loop {
+            let written = self.way.backlog.0.written.notified();
+            if self.has_room() {
+                return;
+            }
+            written.await;
+        }
+    }
+
+    /// The same for a thread; an error where nobody reads any longer.
+    pub(super) fn wait_for_room(&self) -> io::Result<()> {
+        let (lock, changed) = &self.way.backlog.0.changed;
+        if !self.has_room() {
+            let mut guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
+            while !self.has_room() {
+                guard = changed.wait(guard).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+        if self.way.backlog.0.broken.load(Ordering::Acquire) { Err(broken()) } else { Ok(()) }
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        let waiting = &self.way.backlog.0;
+        waiting.bytes.load(Ordering::Acquire) < BACKLOG || waiting.broken.load(Ordering::Acquire)
+    }
+}
+
+impl Backlog {
+    fn is_empty(&self) -> bool {
+        self.0.bytes.load(Ordering::Acquire) == 0
+    }
+
+    fn tell(&self) {
+        self.0.written.notify_one();
+        let (lock, changed) = &self.0.changed;
+        let _guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        changed.notify_all();
+    }
+
+    /// Waits for everything to be written, as long as somebody reads.
+    pub(super) async fn written(&self) {
+        loop {
+            let before = self.0.bytes.load(Ordering::Acquire);
+            if before == 0 {
+                return;
+            }
+            let told = tokio::time::timeout(DRAIN, self.0.written.notified()).await.is_ok();
+            if !told && self.0.bytes.load(Ordering::Acquire) == before {
+                return;
+            }
+        }
+    }
+}
+
+fn broken() -> io::Error {
+    io::ErrorKind::BrokenPipe.into()
+}
+
+impl Way {
+    /// Nobody reads: whoever waits for that need not wait any longer.
+    fn give_up(&self) {
+        self.backlog.0.broken.store(true, Ordering::Release);
+        self.backlog.tell();
+        self.ended.notify_one();
+    }
+
+    /// Writes whatever has gathered at once; ends when nobody reads or nothing more can come.
+    fn write_on(&self, mut lines: mpsc::UnboundedReceiver<Vec<u8>>) {
+        while let Some(mut piece) = lines.blocking_recv() {
+            while piece.len() < PIECE {
+                match lines.try_recv() {
+                    Ok(mut next) => {
+                        piece.extend_from_slice(&next);
+                        next.zeroize();
+                    }
+                    Err(_) => break,
+                }
+            }
+            let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+            let written = output.write_all(&piece).and_then(|()| output.flush());
+            drop(output);
+            if written.is_err() {
+                return self.give_up();
+            }
+            self.backlog.0.bytes.fetch_sub(piece.len(), Ordering::AcqRel);
+            self.backlog.tell();
+            // an answer may have held a value
+            piece.zeroize();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    fn piped() -> (Outgoing, io::PipeReader) {
+        let (reader, writer) = io::pipe().unwrap();
+        (Outgoing::new(writer, Arc::default()), reader)
+    }
+
+    /// Takes everything at once, and remembers it.
+    struct Free(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Free {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(text);
+            Ok(text.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Output for Free {
+        fn takes_some_now(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn what_is_short_is_written_here_and_what_is_long_by_the_thread_in_the_same_order() {
+        let memory = Arc::<Mutex<Vec<u8>>>::default();
+        let outgoing = Outgoing::new(Free(Arc::clone(&memory)), Arc::default());
+        outgoing.write(&mut b"a\n".to_vec()).unwrap();
+        assert_eq!(*memory.lock().unwrap(), b"a\n", "written when it returns");
+        assert!(outgoing.way.unread.lock().unwrap().is_some(), "and no thread was needed");
+        let mut expected = b"a\n".to_vec();
+        for number in 0..2000 {
+            let line = format!("{number}{}\n", "x".repeat(if number % 3 == 0 { SOME } else { 1 }));
+            expected.extend_from_slice(line.as_bytes());
+            let mut line = line.into_bytes();
+            outgoing.write(&mut line).unwrap();
+            assert!(line.is_empty());
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(outgoing.backlog().written());
+        assert!(*memory.lock().unwrap() == expected);
+    }
+
+    #[test]
+    fn a_reader_that_does_not_read_stops_who_writes_and_one_that_left_ends_it() {
+        let (outgoing, mut reader) = piped();
+        while outgoing.has_room() {
+            outgoing.write(&mut vec![b'x'; PIECE]).unwrap();
+        }
+        let waiting = std::thread::spawn({
+            let outgoing = outgoing.clone();
+            move || outgoing.wait_for_room()
+        });
+        let mut some = vec![0; 4 * PIECE];
+        reader.read_exact(&mut some).unwrap();
+        waiting.join().unwrap().unwrap();
+        while outgoing.has_room() {
+            outgoing.write(&mut vec![b'x'; PIECE]).unwrap();
+        }
+        drop(reader);
+        let failed = loop {
+            if let Err(error) = outgoing.wait_for_room().and_then(|()| outgoing.write(&mut vec![b'x'; PIECE])) {
+                break error;
+            }
+        };
+        assert_eq!(failed.kind(), io::ErrorKind::BrokenPipe);
+    }
+}

@@ -33,13 +33,17 @@ pub(super) fn in_a_line(error: &Error) -> String {
 /// The broker's hints name tools and speak of the operator, since agents read them most; a person has commands, and is
 /// the operator.
 pub(super) fn for_people(hint: &str) -> String {
-    const WORDS: [(&str, &str); 9] = [
+    const WORDS: [(&str, &str); 13] = [
         ("Ask the operator to type in a terminal: ", "Run: "),
         ("Ask the operator to set ", "Set "),
         (" in the environment of the MCP server", " in the environment"),
         ("ask the operator to ", ""),
         ("The operator can look at it and approve it, in a terminal: ", "Look at it and approve it: "),
         ("The operator can, in broker.toml: ", "Add to broker.toml: "),
+        ("The operator can add one: ", "Add one: "),
+        ("The operator can allow ", "Allow "),
+        ("The operator should check ", "Check "),
+        ("The operator should register ", "Register "),
         ("A person can replace it: ", "To replace it: "),
         ("Use another secret_name", "Use another --name"),
         (" and secret_name \"", " and --name \""),
@@ -165,6 +169,7 @@ mod tests {
                 "Ask the operator to set it in the environment of the MCP server, or in [providers.github] of broker.toml.",
                 "Set it in the environment, or in [providers.github] of broker.toml.",
             ),
+            ("The operator should check client id and client secret.", "Check client id and client secret."),
             ("Ask for fewer scopes, or ask the operator to add it.", "Ask for fewer scopes, or add it."),
             ("Use another secret_name. A person can replace it: x.", "Use another --name. To replace it: x."),
         ] {

@@ -13,6 +13,7 @@ use crate::error::Result;
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Report {
     /// How many lines are as they were written and where they belong.
     pub lines: u64,

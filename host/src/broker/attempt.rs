@@ -167,11 +167,14 @@ impl Attempt {
         };
         let missing_scopes: Vec<String> =
             self.scopes.iter().filter(told).filter(|scope| !scopes.contains(scope)).cloned().collect();
-        let extra_scopes: Vec<String> =
-            scopes.iter().filter(told).filter(|scope| !self.scopes.contains(scope)).cloned().collect();
+        // Where nobody asked for any, the provider chose, and nothing is beyond that. What the component adds nobody asked for.
+        let asked = self.scopes.iter().any(|scope| !descriptor.scopes.may_add.contains(scope));
+        let beyond = |scope: &&String| asked && !self.scopes.contains(scope);
+        let extra_scopes: Vec<String> = scopes.iter().filter(told).filter(beyond).cloned().collect();
         let done = LoggedIn {
             name: self.name.clone(),
             provider: descriptor.title.clone(),
+            provider_name: descriptor.name.clone(),
             account: account.cloned(),
             missing_scopes,
             extra_scopes,

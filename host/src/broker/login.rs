@@ -60,6 +60,8 @@ pub struct LoggedIn {
     pub name: SecretName,
     /// The provider's title.
     pub provider: String,
+    /// The provider's name.
+    pub provider_name: String,
     /// The account, as far as anybody says; it tells who.
     pub account: Option<Account>,
     /// The scopes granted.

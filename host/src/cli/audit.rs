@@ -41,8 +41,7 @@ pub(super) fn run(command: Command, options: &Options) -> Result<()> {
     match command {
         Command::Show { secret, since, json } => {
             let since = since.map(|since| SystemTime::now().checked_sub(since).unwrap_or(SystemTime::UNIX_EPOCH));
-            show(&audit::entries(file, &Wanted { secret, since })?, json);
-            Ok(())
+            show(&audit::entries(file, &Wanted { secret, since })?, json)
         }
         Command::Verify { json } => {
             vault.ready()?;
@@ -52,18 +51,18 @@ pub(super) fn run(command: Command, options: &Options) -> Result<()> {
 }
 
 fn lasting(text: &str) -> std::result::Result<Duration, &'static str> {
-    humantime::parse_duration(text).map_err(|_| "a time is written like 1d, 12h or 30min")
+    humantime::parse_duration(text).map_err(|_| "write it like --since 1d, --since 12h or --since 30min")
 }
 
-fn show(entries: &[Map<String, Value>], json: bool) {
+fn show(entries: &[Map<String, Value>], json: bool) -> Result<()> {
     if json {
-        print(&entries.iter().map(|entry| format!("{}\n", Value::Object(entry.clone()))).collect::<String>());
+        print(&entries.iter().map(|entry| format!("{}\n", Value::Object(entry.clone()))).collect::<String>())
     } else if entries.is_empty() {
-        say("There is no such entry.");
+        say("There is no such entry.")
     } else {
         let heading = ["TIME", "EVENT", "OUTCOME", "SECRET", "WHO", "WHAT FOR"].map(str::to_owned).to_vec();
         let rows: Vec<Vec<String>> = std::iter::once(heading).chain(entries.iter().map(row)).collect();
-        print(&table(&rows));
+        print(&table(&rows))
     }
 }
 
@@ -85,12 +84,12 @@ fn row(entry: &Map<String, Value>) -> Vec<String> {
 
 fn verdict(report: &Report, json: bool) -> Result<()> {
     if json {
-        print_json(&json!(report));
+        print_json(&json!(report))?;
     } else {
         for finding in &report.findings {
-            say(&finding.sentence());
+            say(&finding.sentence())?;
         }
-        say(&summary(report));
+        say(&summary(report))?;
     }
     match report.findings.len() {
         0 => Ok(()),

@@ -4,10 +4,11 @@ use clap::CommandFactory as _;
 use clap_complete::Shell;
 
 use super::Arguments;
-use super::output::print;
+use super::output::put;
+use crate::error::Result;
 
-pub(super) fn run(shell: Shell) {
+pub(super) fn run(shell: Shell) -> Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "mcp-credentials-broker", &mut script);
-    print(&String::from_utf8_lossy(&script));
+    put(&script)
 }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::output::say;
 use super::serve::runtime;
 use crate::audit::Audit;
 use crate::broker::Broker;
@@ -43,21 +44,21 @@ async fn show(headless: bool) -> Result<()> {
     let broker = Broker::new(&config, Arc::new(Memory::default()), providers, Audit::to(std::io::sink()), None)?;
     let (mut agent, served) = Agent::start(broker)?;
 
-    say("The MCP Credentials Broker, on this machine alone: no account, no network.");
-    say("\nAn agent starts the broker and finds nothing stored yet.");
+    say("The MCP Credentials Broker, on this machine alone: no account, no network.")?;
+    say("\nAn agent starts the broker and finds nothing stored yet.")?;
     agent.introduce().await?;
     agent.call("list_secrets", json!({})).await?;
 
-    say("\nIt asks for a login. Only a person can sign in, in a browser; the agent never sees the password.");
+    say("\nIt asks for a login. Only a person can sign in, in a browser; the agent never sees the password.")?;
     let login =
         json!({ "provider": "oauth2", "scopes": ["openid", "profile", "email", "offline_access"], "secret_name": "demo-token" });
     if !headless {
-        say("Your browser opens now: press the sign-in button there. (--headless does that for you.)");
+        say("Your browser opens now: press the sign-in button there. (--headless does that for you.)")?;
     }
     let mut answer = agent.call("start_oauth_flow", login).await?;
     if answer["status"] == "pending" && answer["browser_opened"] == json!(false) {
         if !headless {
-            say("There is no browser to open here, so the demo plays the person, as with --headless.");
+            say("There is no browser to open here, so the demo plays the person, as with --headless.")?;
         }
         act_as_person(&rehearsal, &egress, answer["authorization_url"].as_str().unwrap_or_default()).await?;
     }
@@ -71,29 +72,28 @@ async fn show(headless: bool) -> Result<()> {
     }
     expect(&answer, "the login")?;
 
-    say("\nThe login is stored in the broker. The agent can list it, not read it.");
+    say("\nThe login is stored in the broker. The agent can list it, not read it.")?;
     agent.call("list_secrets", json!({})).await?;
 
     say(
         "\nTo work with it, the agent asks for a reference and says why. The purpose goes into the audit trail (standard error; not shown here).",
-    );
+    )?;
     let answer =
         agent.call("get_secret", json!({ "name": "demo-token", "purpose": "read my profile", "ttl_seconds": 600 })).await?;
     expect(&answer, "the reference")?;
 
-    say("\nLast, right before it is spent, the reference is resolved. The value is hidden here; the agent sees it.");
+    say("\nLast, right before it is spent, the reference is resolved. The value is hidden here; the agent sees it.")?;
     let answer = agent.call("resolve_secret", json!({ "reference_id": answer["reference"]["id"] })).await?;
     expect(&answer, "the value")?;
     let token = Secret::from(answer["value"].as_str().unwrap_or_default());
     let profile = spend(&rehearsal, &egress, &token).await?;
-    say(&format!("\nThe protected resource {} takes the token and answers:\n  {profile}", rehearsal.resource()));
+    say(&format!("\nThe protected resource {} takes the token and answers:\n  {profile}", rehearsal.resource()))?;
 
-    say("\nDone. The agent has the broker forget the login; at a real provider the token itself would live on.");
+    say("\nDone. The agent has the broker forget the login; at a real provider the token itself would live on.")?;
     agent.call("delete_secret", json!({ "name": "demo-token" })).await?;
     drop(agent);
     let _ = served.await;
-    say(SNIPPETS);
-    Ok(())
+    say(SNIPPETS)
 }
 
 /// What the environment and broker.toml would say in earnest.
@@ -140,14 +140,14 @@ impl Agent {
     }
 
     async fn call(&mut self, tool: &str, arguments: Value) -> Result<Value> {
-        say(&format!("  agent  -> {tool} {arguments}"));
+        say(&format!("  agent  -> {tool} {arguments}"))?;
         let result = self.request("tools/call", json!({ "name": tool, "arguments": arguments })).await?;
         let answer = result["structuredContent"].clone();
         let mut shown = answer.clone();
         if let Some(value) = shown.get_mut("value") {
             *value = json!("[the access token]");
         }
-        say(&format!("  broker <- {shown}"));
+        say(&format!("  broker <- {shown}"))?;
         Ok(answer)
     }
 
@@ -188,7 +188,7 @@ fn expect(answer: &Value, what: &str) -> Result<()> {
 async fn act_as_person(rehearsal: &Rehearsal, egress: &Egress, authorization_url: &str) -> Result<()> {
     let url = Url::parse(authorization_url)
         .map_err(|_| Error::new(Code::Internal, "The authorization URL is no URL.", "Report this."))?;
-    say("  (the person signs in and is sent back to the broker)");
+    say("  (the person signs in and is sent back to the broker)")?;
     let form = rehearsal.sign_in_form(&url)?;
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
@@ -240,10 +240,6 @@ async fn request(
     let outgoing =
         Outgoing { method, url, headers, body, limit: 64 * 1024, cut: false, timeout: Duration::from_secs(10), keep: false };
     egress.send(outgoing).await.map_err(Error::from)
-}
-
-fn say(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// How the broker is put into the clients that people use.

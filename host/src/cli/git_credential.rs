@@ -1,12 +1,14 @@
 //! `git-credential`: a credential helper for git (gitcredentials(7), git-credential(1)).
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::ValueEnum;
+use zeroize::Zeroizing;
 
 use super::Options;
+use super::output::print;
 use super::session::Session;
 use crate::broker::doors::git::Site;
 use crate::error::Result;
@@ -39,7 +41,7 @@ pub(super) fn run(options: &Options, operation: Operation) -> Result<ExitCode> {
         if let Ok(Some(credential)) = runtime.block_on(broker.git_login(&site)) {
             eprintln!("{} refused the login \"{}\". The broker keeps it.", asked.host, credential.secret);
             eprintln!(
-                "Hint: look at its scopes and sign in again; to end it, call revoke_secret or run `mcp-credentials-broker logout {}`.",
+                "Hint: Look at its scopes and sign in again. To end it: mcp-credentials-broker logout {}",
                 credential.secret
             );
         }
@@ -47,21 +49,22 @@ pub(super) fn run(options: &Options, operation: Operation) -> Result<ExitCode> {
     }
     let found = runtime.block_on(broker.git_credential(&site));
     runtime.block_on(broker.close());
-    let mut answer = String::new();
     match found {
         Ok(None) => Ok(ExitCode::SUCCESS),
         Ok(Some((credential, spendable))) => {
-            answer.push_str(&format!("username={}\npassword={}\n", credential.username, spendable.value.expose()));
+            let mut answer = Zeroizing::new(format!("username={}\npassword=", credential.username));
+            answer.reserve_exact(spendable.value.len() + 64);
+            answer.push_str(spendable.value.expose());
+            answer.push('\n');
             if let Some(end) = spendable.expires.and_then(|end| end.duration_since(SystemTime::UNIX_EPOCH).ok()) {
                 answer.push_str(&format!("password_expiry_utc={}\n", end.as_secs()));
             }
-            let _ = std::io::stdout().write_all(answer.as_bytes());
-            zeroize::Zeroize::zeroize(&mut answer);
+            print(&answer)?;
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
             // git would ask the person next, and wait for ever where there is none.
-            let _ = std::io::stdout().write_all(b"quit=1\n");
+            print("quit=1\n")?;
             Err(error)
         }
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::Options;
+use super::failure::in_a_line;
 use super::output::{print_json, say};
 use super::session::Session;
 use super::terminal::{Echo, Progress, hidden_line, interrupted};
@@ -44,12 +45,7 @@ pub(super) fn run(login: Login, options: &Options) -> Result<()> {
     Session::open(options, "login")?.run(async |broker| {
         let json = login.json;
         let done = sign_in(broker, login).await?;
-        if json {
-            print_json(&as_json(&done));
-        } else {
-            say(&in_words(&done));
-        }
-        Ok(())
+        if json { print_json(&as_json(&done)) } else { say(&in_words(&done)) }
     })
 }
 
@@ -129,12 +125,12 @@ async fn paste_back(broker: &Arc<Broker>, flow: &Flow) -> Result<()> {
     const TRIES: usize = 3;
     let mut tried = 1;
     loop {
-        let pasted = tokio::task::spawn_blocking(|| hidden_line("Paste it here (it is not shown): ")).await;
+        let pasted = tokio::task::spawn_blocking(|| hidden_line("Paste it here (it is not shown): ", "the address")).await;
         let pasted = pasted.map_err(|_| Error::new(Code::Internal, "Nothing could be read.", "Try again."))??;
         match broker.complete_login(&flow.id, &pasted) {
             // the login is still waiting for the right one
             Err(error) if error.code() == Code::InvalidArgument && tried < TRIES && std::io::stdin().is_terminal() => {
-                eprintln!("{error}");
+                eprintln!("{}", in_a_line(&error));
                 tried += 1;
             }
             Err(error) => {
@@ -179,7 +175,7 @@ fn in_words(done: &LoggedIn) -> String {
 fn as_json(done: &LoggedIn) -> serde_json::Value {
     json!({
         "name": done.name.as_str(),
-        "provider": done.provider,
+        "provider": done.provider_name,
         "account": done.account.as_ref().map(mcp::shown_account),
         "scopes": done.scopes,
         "missingScopes": done.missing_scopes,

@@ -21,11 +21,12 @@ pub(super) fn run(logout: &Logout, options: &Options) -> Result<()> {
     Session::open(options, "logout")?.run(async |broker| {
         let revoked = broker.revoke_secret(&logout.name).await?;
         if logout.json {
-            print_json(&mcp::shown_revocation(&revoked));
+            let mut document = mcp::shown_revocation(&revoked);
+            document["name"] = revoked.name.as_str().into();
+            print_json(&document)
         } else {
-            say(&in_words(&revoked));
+            say(&in_words(&revoked))
         }
-        Ok(())
     })
 }
 

@@ -20,10 +20,10 @@ mod token_command;
 mod vault;
 mod wrap;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::{self, Browser, Config};
 use crate::error::Result;
@@ -133,13 +133,34 @@ impl Options {
         }
         Ok(config)
     }
+
+    /// What a command has to be given to mean the same files as this one, to be pasted into a shell: ` --config …`,
+    /// ` --vault …`, or nothing.
+    fn repeated(&self) -> String {
+        let given = [("--config", &self.config), ("--vault", &self.vault)];
+        let given = given.into_iter().filter_map(|(option, file)| Some((option, file.as_deref()?)));
+        given.map(|(option, file)| format!(" {option} {}", quoted(&whole(file)))).collect()
+    }
+}
+
+/// Wherever the command is typed.
+fn whole(file: &Path) -> PathBuf {
+    std::path::absolute(file).unwrap_or_else(|_| file.to_owned())
+}
+
+/// As a POSIX shell takes it for one word; quoted only where it has to be.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 /// Reads the command line and does what it says.
 #[must_use]
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
+    let read = Arguments::command().try_get_matches();
+    let (arguments, json) = match read.and_then(|read| Ok((Arguments::from_arg_matches(&read)?, wants_json(&read)))) {
+        Ok(read) => read,
         Err(error) => return failure::misread(&error),
     };
     if let Some(Command::CompileComponent { into, seconds }) = &arguments.command {
@@ -149,9 +170,9 @@ pub fn main() -> ExitCode {
     let options = &arguments.options;
     let done = match arguments.command {
         None => serve::run(options),
-        Some(Command::Exec(exec)) => return ended(exec::run(options, &exec)),
-        Some(Command::Wrap(wrap)) => return ended(wrap::run(options, &wrap)),
-        Some(Command::GitCredential { operation }) => return ended(git_credential::run(options, operation)),
+        Some(Command::Exec(exec)) => return ended(exec::run(options, &exec), json),
+        Some(Command::Wrap(wrap)) => return ended(wrap::run(options, &wrap), json),
+        Some(Command::GitCredential { operation }) => return ended(git_credential::run(options, operation), json),
         Some(Command::Token { name }) => token_command::run(options, &name),
         Some(Command::Demo { headless }) => demo::run(headless),
         Some(Command::Login(login)) => login::run(login, options),
@@ -164,16 +185,21 @@ pub fn main() -> ExitCode {
         Some(Command::Doctor { json }) => doctor::run(options, json),
         // It is done already.
         Some(Command::CompileComponent { .. }) => Ok(()),
-        Some(Command::Completions { shell }) => {
-            completions::run(shell);
-            Ok(())
-        }
+        Some(Command::Completions { shell }) => completions::run(shell),
     };
-    ended(done.map(|()| ExitCode::SUCCESS))
+    ended(done.map(|()| ExitCode::SUCCESS), json)
+}
+
+/// Whether the command was given `--json`, whichever it is.
+fn wants_json(read: &ArgMatches) -> bool {
+    match read.subcommand() {
+        Some((_, below)) => wants_json(below),
+        None => read.try_get_one::<bool>("json").is_ok_and(|json| json.is_some_and(|json| *json)),
+    }
 }
 
 /// The exit code; an error is told first.
-fn ended(done: Result<ExitCode>) -> ExitCode {
+fn ended(done: Result<ExitCode>, json: bool) -> ExitCode {
     crate::telemetry::flush();
-    done.unwrap_or_else(|error| failure::told(&error))
+    done.unwrap_or_else(|error| failure::told(&error, json))
 }

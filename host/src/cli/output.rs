@@ -1,24 +1,60 @@
 //! What commands print.
 
 use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use serde_json::Value;
 
-/// Standard output may be a closed pipe: that is the reader's business, not an error.
-pub(super) fn print(text: &str) {
+use crate::error::{Code, Error, Result};
+
+/// Whether anything went to standard output: what comes after a document would spoil it.
+static PRINTED: AtomicBool = AtomicBool::new(false);
+
+/// Puts bytes out as they are. Standard output may be a closed pipe: that is the reader's business, not an error.
+///
+/// # Errors
+/// `internal` where they do not arrive otherwise, as on a full disk.
+pub(super) fn put(bytes: &[u8]) -> Result<()> {
+    PRINTED.store(true, Ordering::Relaxed);
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::new(
+            Code::Internal,
+            format!("Standard output cannot be written: {error}."),
+            "Make room there, or write elsewhere.",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Whether [`put`] was called.
+pub(super) fn was_anything_printed() -> bool {
+    PRINTED.load(Ordering::Relaxed)
+}
+
+/// A text.
+///
+/// # Errors
+/// As [`put`].
+pub(super) fn print(text: &str) -> Result<()> {
+    put(text.as_bytes())
 }
 
 /// One line.
-pub(super) fn say(text: &str) {
-    print(&format!("{text}\n"));
+///
+/// # Errors
+/// As [`put`].
+pub(super) fn say(text: &str) -> Result<()> {
+    print(&format!("{text}\n"))
 }
 
 /// For programs.
-pub(super) fn print_json(value: &Value) {
-    print(&format!("{value:#}\n"));
+///
+/// # Errors
+/// As [`put`].
+pub(super) fn print_json(value: &Value) -> Result<()> {
+    print(&format!("{value:#}\n"))
 }
 
 /// Columns as wide as what stands in them, two spaces between; the first row is the heading.
@@ -38,6 +74,11 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
 /// So many of something that takes an s.
 pub(super) fn count(number: u64, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+/// The same as the subject of a sentence.
+pub(super) fn there_are(number: u64, what: &str) -> String {
+    format!("{} {}", count(number, what), if number == 1 { "is" } else { "are" })
 }
 
 /// A time for people: UTC, to the second.

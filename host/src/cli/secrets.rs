@@ -17,7 +17,7 @@ use crate::vault::Stored;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Lists what is stored: names, never values.
+    /// Lists what is stored: names, never values. A kind is value or login; in JSON static or oauth, as agents have it.
     List {
         /// As JSON, for programs.
         #[arg(long)]
@@ -57,15 +57,14 @@ pub(super) fn run(command: Command, options: &Options) -> Result<()> {
         }
         Command::Delete { name } => Session::open(options, "secrets delete")?.run(async |broker| {
             let name = broker.delete_secret(&name)?;
-            say(&format!("\"{name}\" is forgotten. Nothing was revoked at a provider."));
-            Ok(())
+            say(&format!("\"{name}\" is forgotten. Nothing was revoked at a provider."))
         }),
     }
 }
 
 fn tag(text: &str) -> std::result::Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
-    pair.map(|(key, value)| (key.to_owned(), value.to_owned())).ok_or_else(|| "a tag is KEY=TEXT".to_owned())
+    pair.map(|(key, value)| (key.to_owned(), value.to_owned())).ok_or_else(|| "write it like --tag team=lab".to_owned())
 }
 
 /// Clap would repeat the value in its own words.
@@ -80,7 +79,7 @@ fn argument() -> Error {
 fn set(options: &Options, name: &str, exact: bool, tags: BTreeMap<String, String>) -> Result<()> {
     let session = Session::open(options, "secrets set")?;
     let value = if std::io::stdin().is_terminal() {
-        terminal::hidden_line(&format!("Value of {}, not shown: ", crate::error::foreign(name)))?
+        terminal::hidden_line(&format!("Value of {}, not shown: ", crate::error::foreign(name)), "the value")?
     } else {
         // Two bytes for a line break that is left out.
         let text = terminal::input(MAX_VALUE + 2)?;
@@ -88,8 +87,7 @@ fn set(options: &Options, name: &str, exact: bool, tags: BTreeMap<String, String
     };
     session.run(async |broker| {
         let name = broker.store_secret(name, value, tags)?;
-        say(&format!("\"{name}\" is stored."));
-        Ok(())
+        say(&format!("\"{name}\" is stored."))
     })
 }
 
@@ -101,15 +99,14 @@ fn list(options: &Options, json: bool) -> Result<()> {
     Session::open(options, "secrets list")?.run(async |broker| {
         let all = broker.list_secrets()?;
         if json {
-            print_json(&serde_json::json!({ "secrets": all.iter().map(mcp::shown_secret).collect::<Vec<_>>() }));
+            print_json(&serde_json::json!({ "secrets": all.iter().map(mcp::shown_secret).collect::<Vec<_>>() }))
         } else if all.is_empty() {
-            say("Nothing is stored. To sign in: mcp-credentials-broker login PROVIDER");
+            say("Nothing is stored. To sign in: mcp-credentials-broker login PROVIDER")
         } else {
             let heading = ["NAME", "KIND", "PROVIDER", "ACCOUNT", "STATE", "TOKEN ENDS"].map(str::to_owned).to_vec();
             let rows: Vec<Vec<String>> = std::iter::once(heading).chain(all.iter().map(row)).collect();
-            print(&table(&rows));
+            print(&table(&rows))
         }
-        Ok(())
     })
 }
 

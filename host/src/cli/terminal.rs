@@ -8,12 +8,12 @@ use zeroize::Zeroizing;
 use crate::error::{Code, Error, Result};
 use crate::secret::Secret;
 
-/// Reads a line that is not shown from the terminal; from standard input where that is none. Call it where blocking is
-/// allowed.
+/// Reads a line that is not shown from the terminal; from standard input where that is none. `what` it is for stands in
+/// the error. Call it where blocking is allowed.
 ///
 /// # Errors
 /// `cancelled` where the input ends; `internal` where there is no terminal after all.
-pub(super) fn hidden_line(prompt: &str) -> Result<Secret> {
+pub(super) fn hidden_line(prompt: &str, what: &str) -> Result<Secret> {
     if std::io::stdin().is_terminal() {
         let _shown_again = Echo::keep();
         return rpassword::prompt_password(prompt).map(Secret::new).map_err(|error| unreadable(&error));
@@ -21,7 +21,8 @@ pub(super) fn hidden_line(prompt: &str) -> Result<Secret> {
     let mut line = Zeroizing::new(String::new());
     let most = std::io::stdin().lock().take(LONGEST_LINE).read_line(&mut line).map_err(|error| unreadable(&error))?;
     if most == 0 {
-        return Err(Error::new(Code::Cancelled, "The input ended before a line came.", "Give it on standard input, or type it."));
+        let hint = "Give it on standard input, as one line, or type it on a terminal.";
+        return Err(Error::new(Code::Cancelled, format!("Standard input ended before {what} came."), hint));
     }
     Ok(Secret::from(line.trim_end_matches(['\r', '\n'])))
 }

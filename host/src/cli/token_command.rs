@@ -1,8 +1,9 @@
 //! `token-command`: prints a fresh token, for tools that call a command to get theirs.
 
-use std::io::Write as _;
+use zeroize::Zeroizing;
 
 use super::Options;
+use super::output::put;
 use super::session::Session;
 use crate::broker::doors::Door;
 use crate::error::Result;
@@ -20,7 +21,8 @@ pub(super) fn run(options: &Options, name: &str) -> Result<()> {
     let spendable = runtime.block_on(broker.spendable(&name, door));
     runtime.block_on(broker.close());
     let value = spendable?.value;
-    // A reader that has gone is its own business.
-    let _ = writeln!(std::io::stdout(), "{}", value.expose());
-    Ok(())
+    let mut line = Zeroizing::new(Vec::with_capacity(value.len() + 1));
+    line.extend_from_slice(value.expose().as_bytes());
+    line.push(b'\n');
+    put(&line)
 }

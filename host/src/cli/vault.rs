@@ -3,14 +3,16 @@
 //! A passphrase is asked on the terminal, or comes from the operator's command; never from an argument, which other
 //! processes can read.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::Options;
-use super::output::{print, print_json, say, time};
+use super::failure::in_a_line;
+use super::output::{print, print_json, say, there_are, time};
 use super::terminal::hidden_line;
+use super::{Options, quoted, whole};
 use crate::config::{self, Config};
 use crate::error::{Code, Error, Result};
 use crate::secret::Secret;
@@ -33,7 +35,7 @@ pub(super) enum Command {
     /// Opens a vault that has a passphrase, for all brokers of this user, for a time.
     Unlock {
         /// How long, such as 30m, 8h, 5days; up to 30days.
-        #[arg(long = "for", value_name = "TIME", default_value = "8h", value_parser = humantime::parse_duration)]
+        #[arg(long = "for", value_name = "TIME", default_value = "8h", value_parser = lasting)]
         lasts: Duration,
     },
     /// Takes the key of an unlocked vault away again.
@@ -74,45 +76,86 @@ pub(super) struct KeyChoice {
     key_file: Option<PathBuf>,
 }
 
+fn lasting(text: &str) -> std::result::Result<Duration, &'static str> {
+    humantime::parse_duration(text).map_err(|_| "write it like --for 30m, --for 8h or --for 5days, up to 30days")
+}
+
 pub(super) fn run(command: Command, options: &Options) -> Result<()> {
     let config = options.load()?;
     match command {
-        Command::Init(choice) => init(&config, &choice),
+        Command::Init(choice) => init(&config, &choice, options),
         Command::Status { json } => status(&config, json),
-        Command::Rekey(choice) => rekey(&config, &choice),
+        Command::Rekey(choice) => rekey(&config, &choice, options),
         Command::Unlock { lasts } => unlock(&config, lasts),
         Command::Lock => {
             let vault = Sqlite::find(&config.vault)?;
             vault.seal_off()?;
-            say("The vault is locked. Brokers that run forget its key with their next call.");
-            Ok(())
+            say("The vault is locked. Brokers that run forget its key with their next call.")
         }
         Command::Export { file, recipient } => export(&config, &file, recipient),
         Command::Import { file, identity, replace } => import(&config, &file, identity.as_deref(), replace),
     }
 }
 
-fn init(config: &Config, choice: &KeyChoice) -> Result<()> {
+fn init(config: &Config, choice: &KeyChoice, options: &Options) -> Result<()> {
     vault::check_free(&config.vault)?;
     let key = match choice.key(&config.vault)? {
         Some(key) => key,
         None if config.vault.key_command.is_some() => passphrase_key(&config.vault)?,
         None => config.vault.key_file.clone().map_or(NewKey::Keychain, NewKey::KeyFile),
     };
+    let was_there = is_there(&key, options)?;
     let file = vault::init(&config.vault, &key)?;
     let opened = match &key {
         NewKey::Keychain => "Its key is in your keychain.".to_owned(),
-        NewKey::KeyFile(path) => format!("Its key is the file {}. Without that file nobody can open it: keep a copy.", path.display()),
-        NewKey::Passphrase(_) if config.vault.key_command.is_some() => "Its passphrase is what [vault] key_command prints.".to_owned(),
-        NewKey::Passphrase(_) => {
-            "Nobody can open it without the passphrase. Open it for your brokers with: mcp-credentials-broker vault unlock --for 8h".to_owned()
+        NewKey::KeyFile(path) => {
+            let found = if was_there { FOUND } else { "" };
+            format!("Its key is the file {}.{found} Without that file nobody can open it: keep a copy.", path.display())
         }
+        NewKey::Passphrase(_) if config.vault.key_command.is_some() => {
+            "Its passphrase is what [vault] key_command prints.".to_owned()
+        }
+        NewKey::Passphrase(_) => format!(
+            "Nobody can open it without the passphrase. Open it for your brokers with: mcp-credentials-broker vault unlock --for 8h{}",
+            options.repeated()
+        ),
     };
-    print(&format!(
-        "The vault {} is made. {opened}\nBrokers use it from their next start on: restart your MCP clients.\n",
-        file.display()
-    ));
-    Ok(())
+    let used = if is_found_by_itself(&file, options)? {
+        "Brokers use it from their next start on: restart your MCP clients.".to_owned()
+    } else {
+        format!(
+            "Brokers use it where they are started with --vault {0}, or where [vault] path in broker.toml names it.",
+            quoted(&file)
+        )
+    };
+    print(&format!("The vault {} is made. {opened}\n{used}\n", file.display()))
+}
+
+/// Whether a broker that is started without `--vault` uses that file.
+fn is_found_by_itself(file: &Path, options: &Options) -> Result<bool> {
+    let named = config::load(options.config.as_deref())?.vault.path.or_else(vault::default_file);
+    Ok(named.is_some_and(|named| whole(&named) == file))
+}
+
+/// Said of a key file that nobody had to make.
+const FOUND: &str = " This file was there already: it is the key now; never change it.";
+
+/// Whether the key is a file that is there already.
+///
+/// # Errors
+/// `invalid_argument` for the configuration file, which people edit.
+fn is_there(key: &NewKey, options: &Options) -> Result<bool> {
+    let NewKey::KeyFile(path) = key else { return Ok(false) };
+    let file = path.canonicalize().ok();
+    let configuration = config::file(options.config.as_deref()).and_then(|file| file.canonicalize().ok());
+    if file.is_some() && file == configuration {
+        return Err(Error::new(
+            Code::InvalidArgument,
+            format!("{} is the configuration file: the next edit of it would close the vault for ever.", path.display()),
+            "Name a file of the key's own, such as --key-file vault.key. It is made.",
+        ));
+    }
+    Ok(file.is_some())
 }
 
 fn status(config: &Config, json: bool) -> Result<()> {
@@ -123,20 +166,19 @@ fn status(config: &Config, json: bool) -> Result<()> {
         let document = serde_json::json!({
             "file": status.file.display().to_string(),
             "key": status.key,
-            "key_version": status.key_version,
+            "keyVersion": status.key_version,
             "bytes": status.bytes,
             "open": status.secrets.is_ok(),
             "secrets": status.secrets.as_ref().ok(),
             "code": status.secrets.as_ref().err().map(|error| error.code().as_str()),
             "until": until,
         });
-        print_json(&document);
-        return Ok(());
+        return print_json(&document);
     }
     let state = match (&status.secrets, until) {
         (Ok(_), Some(until)) => format!("unlocked until {until}"),
         (Ok(_), None) => "open".to_owned(),
-        (Err(error), _) => format!("{}: {error}", error.code().as_str()),
+        (Err(error), _) => format!("{}: {}", error.code().as_str(), in_a_line(error)),
     };
     let secrets = status.secrets.as_ref().map_or_else(|_| "not known now".to_owned(), usize::to_string);
     print(&format!(
@@ -145,11 +187,10 @@ fn status(config: &Config, json: bool) -> Result<()> {
         status.key,
         status.key_version,
         status.bytes
-    ));
-    Ok(())
+    ))
 }
 
-fn rekey(config: &Config, choice: &KeyChoice) -> Result<()> {
+fn rekey(config: &Config, choice: &KeyChoice, options: &Options) -> Result<()> {
     let vault = opened(config)?;
     let key = match (choice.key(&config.vault)?, vault.status()?.key) {
         (Some(key), _) => key,
@@ -160,59 +201,66 @@ fn rekey(config: &Config, choice: &KeyChoice) -> Result<()> {
             return Err(Error::new(Code::InvalidArgument, "A new key file needs a name.", hint));
         }
     };
+    let was_there = is_there(&key, options)?;
     vault.rekey(&key)?;
     let then = match key {
+        NewKey::KeyFile(_) if was_there => FOUND,
         NewKey::Passphrase(_) if config.vault.key_command.is_none() => " It is locked now.",
         _ => "",
     };
-    say(&format!("The vault has a new key, and everything in it is sealed with it.{then}"));
-    Ok(())
+    say(&format!("The vault has a new key, and everything in it is sealed with it.{then}"))
 }
 
 fn unlock(config: &Config, lasts: Duration) -> Result<()> {
     let vault = Sqlite::find(&config.vault)?;
     vault.check_lockable()?;
-    let until = vault.unlock(&hidden_line("Passphrase of the vault: ")?, lasts)?;
-    say(&format!("The vault is unlocked until {}. Brokers that run see it at once.", time(until)));
-    Ok(())
+    let until = vault.unlock(&hidden_line("Passphrase of the vault: ", "the vault's passphrase")?, lasts)?;
+    say(&format!("The vault is unlocked until {}. Brokers that run see it at once.", time(until)))
 }
 
 fn export(config: &Config, file: &Path, recipients: Vec<String>) -> Result<()> {
     let vault = opened(config)?;
     let readers = match recipients.as_slice() {
-        [] => Readers::Passphrase(ask_twice("Passphrase for the exported file: ")?),
+        [] => Readers::Passphrase(ask_twice("Passphrase for the exported file: ", "the passphrase for the exported file")?),
         _ => Readers::Recipients(recipients),
     };
     let contents = vault.contents()?;
     let count = contents.len();
     archive::write(file, contents, &readers)?;
-    say(&format!("{count} secrets are in {}.", file.display()));
-    Ok(())
+    say(&format!("{} in {}.", there_are(count as u64, "secret"), file.display()))
 }
 
 fn import(config: &Config, file: &Path, identity: Option<&Path>, replace: bool) -> Result<()> {
     let vault = opened(config)?;
     let opener = match identity {
         Some(identity) => {
-            Opener::Identities(config::source::read(&config::Source::Elsewhere(config::Elsewhere::File(identity.to_owned())))?)
+            let source = config::Source::Elsewhere(config::Elsewhere::File(identity.to_owned()));
+            let text = config::source::read(&source);
+            Opener::Identities(
+                text.map_err(|error| error.with_hint("Correct --identity: it names the file with the age identity."))?,
+            )
         }
-        None if archive::has_passphrase(file)? => Opener::Passphrase(hidden_line("Passphrase of the file: ")?),
+        None if archive::has_passphrase(file)? => {
+            Opener::Passphrase(hidden_line("Passphrase of the file: ", "the passphrase of the exported file")?)
+        }
         None => {
             let hint = "Name the file with that identity: --identity FILE.";
             return Err(Error::new(Code::InvalidArgument, "The file is sealed for an age identity.", hint));
         }
     };
     let count = vault.import(archive::read(file, &opener)?, replace)?;
-    say(&format!("{count} secrets are in the vault now."));
-    Ok(())
+    say(&format!("{} in the vault now, from {}.", there_are(count as u64, "secret"), file.display()))
 }
 
-/// The vault with its keys at hand, by a typed passphrase if need be.
+/// The vault with its keys at hand, by a typed passphrase if need be. Where nobody is there to give one, it is what it
+/// was: locked.
 fn opened(config: &Config) -> Result<Sqlite> {
     let vault = Sqlite::find(&config.vault)?;
     match vault.ready() {
         Err(error) if matches!(error.code(), Code::VaultLocked | Code::WrongKey) && vault.status()?.key == "passphrase" => {
-            vault.open_by(&hidden_line("Passphrase of the vault: ")?)?;
+            let given = hidden_line("Passphrase of the vault: ", "the vault's passphrase");
+            let nobody = |given: Error| if std::io::stdin().is_terminal() { given } else { error };
+            vault.open_by(&given.map_err(nobody)?)?;
         }
         done => done?,
     }
@@ -235,15 +283,15 @@ impl KeyChoice {
 fn passphrase_key(config: &config::Vault) -> Result<NewKey> {
     let passphrase = match vault::command_passphrase(config)? {
         Some(passphrase) => passphrase,
-        None => ask_twice("New passphrase for the vault: ")?,
+        None => ask_twice("New passphrase for the vault: ", "the vault's new passphrase")?,
     };
     Ok(NewKey::Passphrase(passphrase))
 }
 
-/// A new passphrase is typed twice: a slip would lock everything away.
-fn ask_twice(prompt: &str) -> Result<Secret> {
-    let (first, second) = (hidden_line(prompt)?, hidden_line("Once more: ")?);
-    if first.same(&second) {
+/// A new passphrase is typed twice: a slip would lock everything away. What a program gives has none.
+fn ask_twice(prompt: &str, what: &str) -> Result<Secret> {
+    let first = hidden_line(prompt, what)?;
+    if !std::io::stdin().is_terminal() || first.same(&hidden_line("Once more: ", what)?) {
         return Ok(first);
     }
     Err(Error::new(Code::InvalidArgument, "The two passphrases differ.", "Try again. Nothing was made or changed."))

@@ -25,7 +25,7 @@ use crate::secret::{Kind, Secret, SecretName};
 
 pub use memory::{MAX_SECRETS, MAX_TOTAL_BYTES, Memory};
 pub use place::default_file;
-pub use sqlite::{MAX_RECORDS, NewKey, Sqlite, Status, check_free, init};
+pub use sqlite::{MAX_RECORDS, NewKey, OpenedBy, Sqlite, Status, check_free, init};
 
 /// The passphrase that `[vault] key_command` prints, if there is such a command.
 ///

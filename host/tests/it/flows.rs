@@ -596,6 +596,11 @@ async fn scopes_that_were_not_granted_or_not_asked_for_are_reported() {
     let message = done["message"].as_str().unwrap();
     assert!(message.contains("email") && message.contains("admin"), "{message}");
 
+    let pending = broker.begin_login("oauth2", &[], "unasked").await;
+    http::get(&team.callback(&pending)).await.unwrap();
+    let done = broker.end_login(&pending).await.ok();
+    assert!(done.get("extraScopes").is_none(), "nothing was asked for: {done}");
+
     team.lookalike.edit(&path, |answer| drop(answer.as_object_mut().unwrap().remove("scope")));
     let pending = broker.begin_login("oauth2", &["openid", "email"], "quiet").await;
     http::get(&team.callback(&pending)).await.unwrap();

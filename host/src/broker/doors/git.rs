@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
 
 use crate::config::doors::Git;
 use crate::descriptor::GitHost;
@@ -128,12 +127,14 @@ pub fn choose(
     }
 }
 
-/// A host with the line that makes git ask the broker there.
+/// A host with the line that makes git ask the broker there. `command` is this program and its options, for a shell.
 #[must_use]
-pub fn configuration(program: &Path, host: String) -> (String, String) {
-    // git has a shell run a helper that begins with an exclamation mark.
-    let quoted = program.display().to_string().replace('\'', "'\\''");
-    let line = format!("git config --global credential.https://{host}.helper \"!'{quoted}' git-credential\"");
+pub fn configuration(command: &str, host: String, loopback: &[SocketAddr]) -> (String, String) {
+    let scheme = if is_allowed_loopback(&host, loopback) { "http" } else { "https" };
+    // git has a shell run a helper that begins with an exclamation mark; in double quotes an interactive shell would take
+    // that for a word of its history.
+    let helper = format!("!{command} git-credential").replace('\'', "'\\''");
+    let line = format!("git config --global credential.{scheme}://{host}.helper '{helper}'");
     (host, line)
 }
 
@@ -243,7 +244,12 @@ mod tests {
 
     #[test]
     fn the_line_for_git_names_host_and_program() {
-        let (_, line) = configuration(Path::new("/opt/my tools/b"), "github.com".to_owned());
-        assert_eq!(line, "git config --global credential.https://github.com.helper \"!'/opt/my tools/b' git-credential\"");
+        let line = |command, host: &str| configuration(command, host.to_owned(), &["127.0.0.1:4000".parse().unwrap()]).1;
+        assert_eq!(
+            line("/opt/b", "github.com"),
+            "git config --global credential.https://github.com.helper '!/opt/b git-credential'"
+        );
+        assert!(line("'/my tools/b'", "github.com").ends_with(" '!'\\''/my tools/b'\\'' git-credential'"));
+        assert!(line("b", "localhost:4000").contains(" credential.http://localhost:4000.helper "), "plain http there");
     }
 }

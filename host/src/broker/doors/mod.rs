@@ -192,14 +192,14 @@ impl Broker {
     }
 
     /// Each host with the `git config` line for it: every host of the operator's file, and every one that the provider of a login declares.
-    /// `program` is this program's own file.
+    /// `command` is this program with its options, as a shell takes it.
     ///
     /// # Errors
     /// What is wrong with the vault.
-    pub async fn git_configuration(&self, program: &Path) -> Result<Vec<(String, String)>> {
+    pub async fn git_configuration(&self, command: &str) -> Result<Vec<(String, String)>> {
         let declared = self.git_logins().await?.into_iter().flat_map(|login| login.hosts).map(|declared| declared.host);
         let hosts: BTreeSet<_> = declared.chain(self.doors.doors.git.keys().cloned()).collect();
-        Ok(hosts.into_iter().map(|host| git::configuration(program, host)).collect())
+        Ok(hosts.into_iter().map(|host| git::configuration(command, host, &self.doors.loopback)).collect())
     }
 
     /// Whether `token-command` may print a secret.

@@ -5,6 +5,7 @@
 
 mod git;
 mod ground;
+mod named;
 mod providers;
 mod reach;
 mod vault;
@@ -15,6 +16,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Options;
+use super::failure::for_people;
 use super::output::{print, print_json};
 use super::serve;
 use crate::audit::Audit;
@@ -55,7 +57,7 @@ impl Check {
 
     /// What another room says is wrong.
     fn of(check: &'static str, state: State, error: &Error) -> Self {
-        let remedy = Some(error.hint().to_owned()).filter(|hint| !hint.is_empty());
+        let remedy = Some(for_people(error.hint())).filter(|hint| !hint.is_empty());
         Self { check, state, message: error.message().to_owned(), remedy }
     }
 }
@@ -65,6 +67,15 @@ struct Patient {
     config: Config,
     broker: Arc<Broker>,
     vault: Arc<dyn Vault>,
+    /// The options that name this configuration and this vault, for a command that the person is to type.
+    given: String,
+}
+
+impl Patient {
+    /// A command for the very same vault.
+    fn command(&self, command: &str) -> String {
+        format!("mcp-credentials-broker {command}{}", self.given)
+    }
 }
 
 pub(super) fn run(options: &Options, json: bool) -> Result<()> {
@@ -83,9 +94,9 @@ pub(super) fn run(options: &Options, json: bool) -> Result<()> {
     let count = |state| checks.iter().filter(|check| check.state == state).count();
     let (problems, warnings) = (count(State::Problem), count(State::Warning));
     if json {
-        print_json(&json!({ "problems": problems, "warnings": warnings, "checks": checks, "withinReach": within }));
+        print_json(&json!({ "problems": problems, "warnings": warnings, "checks": checks, "withinReach": within }))?;
     } else {
-        print(&text(&checks, &within));
+        print(&text(&checks, &within))?;
     }
     runtime.shutdown_timeout(std::time::Duration::from_millis(50));
     if problems == 0 {
@@ -97,16 +108,18 @@ pub(super) fn run(options: &Options, json: bool) -> Result<()> {
 
 fn admit(options: &Options) -> Result<Patient> {
     let (broker, vault) = serve::build(options, Audit::to(std::io::sink()))?;
-    Ok(Patient { config: options.load()?, broker, vault })
+    Ok(Patient { config: options.load()?, broker, vault, given: options.repeated() })
 }
 
 async fn examine(patient: &Patient) -> Vec<Check> {
     let mut checks = vec![ground::callback(patient).await, ground::reveal(patient)];
-    let vault = Arc::clone(&patient.vault);
+    let (vault, config, given) = (Arc::clone(&patient.vault), patient.config.vault.clone(), patient.given.clone());
     // A keychain may ask the person first.
-    checks.extend(tokio::task::spawn_blocking(move || vault::checks(&vault)).await.unwrap_or_default());
-    checks.extend(providers::checks(patient).await);
-    checks.extend(git::checks(patient).await);
+    checks.extend(tokio::task::spawn_blocking(move || vault::checks(&vault, &config, &given)).await.unwrap_or_default());
+    let stored = named::Stored::of(patient);
+    checks.extend(providers::checks(patient, &stored).await);
+    checks.extend(named::doors(patient, &stored));
+    checks.extend(git::checks(patient, &stored).await);
     checks
 }
 

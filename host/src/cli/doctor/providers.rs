@@ -1,16 +1,22 @@
 //! Which providers can be signed in to, and what the others lack.
 
+use super::named::{self, Stored};
 use super::{Check, Patient, State};
 use crate::providers::Provider;
 use crate::providers::settings::{Given, given};
 
-pub(super) async fn checks(patient: &Patient) -> Vec<Check> {
+pub(super) async fn checks(patient: &Patient, stored: &Stored) -> Vec<Check> {
     let (providers, rejected) = patient.broker.list_providers().await;
     let mut ready = Vec::new();
     let mut checks = Vec::new();
-    for overview in providers.iter().filter(|overview| overview.provider.descriptor().can_log_in()) {
+    for overview in &providers {
         let descriptor = overview.provider.descriptor();
-        if overview.missing.is_empty() {
+        let faults = named::settings(patient, &descriptor.name, &overview.provider.operator().settings, stored);
+        if !faults.is_empty() {
+            checks.extend(faults);
+        } else if !descriptor.can_log_in() {
+            continue;
+        } else if overview.missing.is_empty() {
             ready.push(descriptor.title.as_str());
         } else if some_are_given(&overview.provider) {
             checks.push(Check::warning(
@@ -21,18 +27,15 @@ pub(super) async fn checks(patient: &Patient) -> Vec<Check> {
         }
     }
     checks.extend(rejected.iter().map(|error| Check::of("provider", State::Warning, error)));
-    checks.insert(
-        0,
-        if ready.is_empty() {
-            Check::warning(
-                "providers",
-                "None is configured in this environment. Agents may start the broker with another one.",
-                "Set the variables of one, such as GITHUB_CLIENT_ID and GITHUB_CLIENT_SECRET: mcp-credentials-broker providers list",
-            )
-        } else {
-            Check::ok("providers", format!("Configured: {}.", ready.join(", ")))
-        },
-    );
+    if !ready.is_empty() {
+        checks.insert(0, Check::ok("providers", format!("Configured: {}.", ready.join(", "))));
+    } else if checks.is_empty() {
+        checks.push(Check::warning(
+            "providers",
+            "None is configured in this environment. Agents may start the broker with another one.",
+            "Set the variables of one, such as GITHUB_CLIENT_ID and GITHUB_CLIENT_SECRET: mcp-credentials-broker providers list",
+        ));
+    }
     checks
 }
 

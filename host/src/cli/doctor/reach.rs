@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Patient;
 use crate::cli::Options;
 use crate::config;
+use crate::vault::{OpenedBy, Sqlite};
 
 pub(super) async fn reach(patient: &Patient, options: &Options) -> Vec<String> {
     let mut places = Vec::new();
@@ -25,15 +26,13 @@ pub(super) async fn reach(patient: &Patient, options: &Options) -> Vec<String> {
         places.push(format!("{}: it can read it, and change what you allow.", file.display()));
     }
     if let Some(file) = patient.vault.file() {
-        let vault = Arc::clone(&patient.vault);
-        let opens = tokio::task::spawn_blocking(move || vault.ready().is_ok()).await.unwrap_or_default();
-        places.push(if opens {
-            format!(
-                "everything in {}: its key is at hand now. To take it away: mcp-credentials-broker vault lock",
-                file.display()
-            )
-        } else {
-            format!("nothing in {} as long as it is locked, but to delete it.", file.display())
+        let (vault, config) = (Arc::clone(&patient.vault), patient.config.vault.clone());
+        let looked = move || (vault.ready().is_ok(), Sqlite::find(&config).and_then(|vault| vault.opened_by()).ok());
+        let (opens, by) = tokio::task::spawn_blocking(looked).await.unwrap_or_default();
+        let file = file.display();
+        places.push(match by.filter(|_| opens) {
+            Some(by) => format!("everything in {file}: {}", at_hand(&by, patient)),
+            None => format!("nothing in {file} as long as it is locked, but to delete it."),
         });
         places.push(
             "the audit trail: it can change or delete it. audit verify tells, unless the vault's key was at hand too.".to_owned(),
@@ -43,6 +42,22 @@ pub(super) async fn reach(patient: &Patient, options: &Options) -> Vec<String> {
         places.push(place);
     }
     places
+}
+
+/// How a vault's key is at hand, and how to take it away.
+fn at_hand(by: &OpenedBy, patient: &Patient) -> String {
+    let rekey = patient.command("vault rekey --passphrase");
+    match by {
+        OpenedBy::Passphrase => format!("its key is at hand now. To take it away: {}", patient.command("vault lock")),
+        OpenedBy::Command => {
+            "its passphrase is what [vault] key_command prints. To keep it for yourself, take that line out of broker.toml."
+                .to_owned()
+        }
+        OpenedBy::Keychain => {
+            format!("its key is in your keychain, which is open now. Lock that; or, for a vault that you can lock: {rekey}")
+        }
+        OpenedBy::KeyFile(key) => format!("its key is the file {}. For a vault that you can lock: {rekey}", key.display()),
+    }
 }
 
 /// Whether one process of a user may read the memory of another.

@@ -7,37 +7,41 @@ use std::time::{Duration, SystemTime};
 use super::{Check, State};
 use crate::audit;
 use crate::cli::output::{count, time};
+use crate::config;
 use crate::error::Code;
-use crate::vault::{self, Record, Stored, Vault};
+use crate::vault::{self, OpenedBy, Record, Sqlite, Stored, Vault};
 
 /// Shorter values are found everywhere by chance, so nobody looks for them in what goes out.
 const SHORTEST_SEARCHED: usize = 8;
 /// Clocks of one machine may differ by this much without harm.
 const LEEWAY: Duration = Duration::from_secs(300);
 
-pub(super) fn checks(vault: &Arc<dyn Vault>) -> Vec<Check> {
+pub(super) fn checks(vault: &Arc<dyn Vault>, config: &config::Vault, given: &str) -> Vec<Check> {
     let now = SystemTime::now();
-    let keychain = keychain();
     let Some(file) = vault.file() else {
         let none = Check::warning(
             "vault",
             "There is none: each broker keeps its logins in its own memory, until it ends.",
-            "mcp-credentials-broker vault init",
+            format!("mcp-credentials-broker vault init{given}"),
         );
-        return vec![none, keychain, clock(now, None)];
+        return [none, keychain()].into_iter().chain(clock(now, None)).collect();
     };
+    // Only a vault whose key is in there needs one.
+    let needs_keychain = Sqlite::find(config).and_then(|vault| vault.opened_by()).is_ok_and(|by| by == OpenedBy::Keychain);
+    let keychain = needs_keychain.then(keychain);
     let found = vault.ready().and_then(|()| vault.list());
     let records = match found {
         Ok(records) => records,
         Err(error) => {
             // Locked is a state that the person chose.
             let state = if error.code() == Code::VaultLocked { State::Warning } else { State::Problem };
-            return vec![Check::of("vault", state, &error), keychain, clock(now, None)];
+            return [Check::of("vault", state, &error)].into_iter().chain(keychain).chain(clock(now, None)).collect();
         }
     };
     let opens = format!("{} opens, with {} as written.", file.display(), count(records.len() as u64, "record"));
     let newest = records.iter().map(|(_, record)| written(record)).max();
-    let mut checks = vec![Check::ok("vault", opens), keychain, clock(now, newest), trail(file, vault)];
+    let mut checks = vec![Check::ok("vault", opens)];
+    checks.extend(keychain.into_iter().chain(clock(now, newest)).chain([trail(file, vault, given)]));
     let short = |record: &Record| match &record.stored {
         Stored::Static(value) => value.len() < SHORTEST_SEARCHED,
         Stored::Grant(grant) => grant.access.len() < SHORTEST_SEARCHED,
@@ -57,14 +61,13 @@ pub(super) fn checks(vault: &Arc<dyn Vault>) -> Vec<Check> {
                 "Shorter than {SHORTEST_SEARCHED} bytes, and so not searched for in answers and output: {}.",
                 some_of(&short)
             ),
-            "Replace each by a longer one at its issuer, then: mcp-credentials-broker secrets set NAME",
+            format!("Replace each by a longer one at its issuer, then: mcp-credentials-broker secrets set NAME{given}"),
         )
     });
     checks
 }
 
-/// Nobody needs one: a vault may have a passphrase or a key file. One whose key is in there does not open without, and
-/// says so itself.
+/// Nobody needs one: a vault may have a passphrase or a key file.
 fn keychain() -> Check {
     match vault::keychain_answers() {
         Ok(()) => Check::ok("keychain", "The operating system's keychain answers."),
@@ -85,25 +88,27 @@ fn written(record: &Record) -> SystemTime {
     }
 }
 
-/// A clock that is wrong makes tokens look fresh that have ended, or ended that are fresh.
-fn clock(now: SystemTime, newest: Option<SystemTime>) -> Check {
+/// A clock that is wrong makes tokens look fresh that have ended, or ended that are fresh. Nothing is said where there is
+/// nothing to judge it by.
+fn clock(now: SystemTime, newest: Option<SystemTime>) -> Option<Check> {
     /// Earlier than this program: 2026-01-01.
     const BEGINNING: Duration = Duration::from_secs(1_767_225_600);
     let remedy = "timedatectl set-ntp true";
     if now < SystemTime::UNIX_EPOCH + BEGINNING {
-        return Check::warning("clock", format!("It says {}, which is before this program was made.", time(now)), remedy);
+        let message = format!("It says {}, which is before this program was made.", time(now));
+        return Some(Check::warning("clock", message, remedy));
     }
-    match newest {
-        Some(newest) if newest > now + LEEWAY => Check::warning(
+    Some(match newest? {
+        newest if newest > now + LEEWAY => Check::warning(
             "clock",
             format!("It says {}, but the vault was written at {}: one of the two was wrong.", time(now), time(newest)),
             remedy,
         ),
         _ => Check::ok("clock", "It is not behind the vault's newest record."),
-    }
+    })
 }
 
-fn trail(file: &Path, vault: &Arc<dyn Vault>) -> Check {
+fn trail(file: &Path, vault: &Arc<dyn Vault>, given: &str) -> Check {
     match audit::verify(file, vault) {
         Err(error) => Check::of("audit", State::Problem, &error),
         Ok(report) if report.findings.is_empty() => Check::ok("audit", format!("{}, as written.", count(report.lines, "line"))),
@@ -114,7 +119,7 @@ fn trail(file: &Path, vault: &Arc<dyn Vault>) -> Check {
                 "The trail was changed by something other than the broker, in {}.",
                 count(report.findings.len() as u64, "place")
             ),
-            remedy: Some("mcp-credentials-broker audit verify".to_owned()),
+            remedy: Some(format!("mcp-credentials-broker audit verify{given}")),
         },
     }
 }
@@ -127,9 +132,10 @@ mod tests {
     fn a_clock_is_judged_by_what_was_written_last() {
         let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         let now = at(1_800_000_000);
-        assert_eq!(clock(now, None).state, State::Ok);
-        assert_eq!(clock(now, Some(at(1_800_000_200))).state, State::Ok, "clocks differ a little");
-        assert_eq!(clock(now, Some(at(1_800_001_000))).state, State::Warning);
-        assert_eq!(clock(at(1_000), None).state, State::Warning);
+        let state = |now, newest| clock(now, newest).map(|check| check.state);
+        assert_eq!(state(now, None), None);
+        assert_eq!(state(now, Some(at(1_800_000_200))), Some(State::Ok), "clocks differ a little");
+        assert_eq!(state(now, Some(at(1_800_001_000))), Some(State::Warning));
+        assert_eq!(state(at(1_000), None), Some(State::Warning));
     }
 }

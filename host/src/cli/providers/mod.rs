@@ -10,8 +10,6 @@ mod new;
 mod remove;
 mod update;
 
-use std::io::Write as _;
-
 use clap::Subcommand;
 
 use super::Options;
@@ -68,8 +66,7 @@ fn providers(options: &Options) -> Result<Providers> {
     super::serve::providers(&config::load(options.config.as_deref())?, &options.plugins)
 }
 
-/// Standard output may be a closed pipe: that is the reader's business, not an error.
+/// As every command does.
 fn print(text: &str) -> Result<()> {
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    Ok(())
+    super::output::print(text)
 }

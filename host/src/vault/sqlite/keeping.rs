@@ -26,6 +26,19 @@ use crate::vault::place::which;
 /// The longest time that a vault may be unlocked for: 30 days.
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// What opens a vault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OpenedBy {
+    /// The keychain of the operating system.
+    Keychain,
+    /// A passphrase that a person types.
+    Passphrase,
+    /// The passphrase that `[vault] key_command` prints.
+    Command,
+    /// This file.
+    KeyFile(PathBuf),
+}
+
 /// What can be told of a vault.
 #[derive(Debug)]
 pub struct Status {
@@ -73,17 +86,29 @@ impl Sqlite {
         })
     }
 
+    /// What opens it, told without asking for it.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub fn opened_by(&self) -> Result<OpenedBy> {
+        Ok(match (Source::parse(&self.header()?.source)?, &self.key_command) {
+            (Source::Keychain, _) => OpenedBy::Keychain,
+            (Source::Passphrase(_), None) => OpenedBy::Passphrase,
+            (Source::Passphrase(_), Some(_)) => OpenedBy::Command,
+            (Source::KeyFile { path }, _) => OpenedBy::KeyFile(self.key_file.clone().unwrap_or(path)),
+        })
+    }
+
     /// Whether a person types its passphrase: only then can it be locked and unlocked.
     ///
     /// # Errors
     /// `unsupported`, saying what opens it.
     pub fn check_lockable(&self) -> Result<()> {
-        let source = Source::parse(&self.header()?.source)?;
-        let opened_by = match (&source, &self.key_command) {
-            (Source::Passphrase(_), None) => return Ok(()),
-            (Source::Passphrase(_), Some(_)) => "by the command in [vault] key_command, whenever a broker needs it",
-            (Source::Keychain, _) => "by the keychain of the operating system",
-            (Source::KeyFile { .. }, _) => "by its key file, whenever a broker needs it",
+        let opened_by = match self.opened_by()? {
+            OpenedBy::Passphrase => return Ok(()),
+            OpenedBy::Command => "by the command in [vault] key_command, whenever a broker needs it",
+            OpenedBy::Keychain => "by the keychain of the operating system",
+            OpenedBy::KeyFile(_) => "by its key file, whenever a broker needs it",
         };
         Err(Error::new(
             Code::Unsupported,

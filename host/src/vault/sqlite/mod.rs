@@ -50,7 +50,7 @@ use ledger::Ledger;
 use opening::Held;
 use session::{Opened, Session, Table};
 
-pub use keeping::Status;
+pub use keeping::{OpenedBy, Status};
 pub use making::{NewKey, check_free, init};
 
 /// The most rows that a vault holds.

@@ -1,5 +1,7 @@
 //! What is written, and what is not.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::{sharing, trail};
@@ -7,6 +9,7 @@ use crate::cli::with_vault;
 use crate::support::broker::Launch;
 use crate::support::canary;
 use crate::support::command::run;
+use crate::support::place;
 
 const VALUE: &str = "canary-value-0123456789";
 
@@ -32,7 +35,7 @@ async fn who_asked_for_what_and_why_and_what_came_of_it() {
     assert_eq!(entries[1]["reference"], entries[2]["reference"], "a digest tells that they belong together");
 
     let report = run(&launch, &["audit", "verify", "--json"], b"").await.json();
-    assert_eq!((&report["lines"], &report["findings"]), (&json!(4), &json!([])));
+    assert_eq!((&report["lines"], &report["rotatedAway"], &report["findings"]), (&json!(4), &json!(0), &json!([])));
     let of_one = run(&launch, &["audit", "show", "--secret", "none"], b"").await.ok();
     assert!(
         of_one.contains("refused (unknown_secret)") && of_one.contains("to look") && !of_one.contains("store_secret"),
@@ -76,6 +79,34 @@ async fn an_agents_words_stay_inside_their_line() {
     assert_eq!((&report["lines"], &report["findings"]), (&json!(1), &json!([])));
     let shown = run(&launch, &["audit", "show"], b"").await.ok();
     assert!(shown.lines().count() == 2 && !shown.contains(['\u{1b}', '\u{202e}']), "{shown}");
+}
+
+#[test]
+fn the_documentation_names_every_event() {
+    let documentation = std::fs::read_to_string(place::repository("docs/audit.md")).unwrap();
+    let mut folders = vec![place::repository("host/src")];
+    let mut found = BTreeSet::from(["exec".to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.extend(Some(path).filter(|path| !path.ends_with("tests")));
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            let code = text.split("#[cfg(test)]").next().unwrap();
+            let marks = ["event: ", "note(\"", "record_simple(\""];
+            for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
+                let after = marks.iter().filter_map(|mark| line.find(mark)).min().map(|at| &line[at..]);
+                let words = after.and_then(|after| after.split(',').next()).unwrap_or_default().split('"').skip(1).step_by(2);
+                found.extend(
+                    words.filter(|word| word.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase())).map(str::to_owned),
+                );
+            }
+        }
+    }
+    assert!(found.len() > 20 && found.contains("revoke_access_token"), "{found:?}");
+    let missing: Vec<_> = found.iter().filter(|event| !documentation.contains(&format!("`{event}`"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[tokio::test]

@@ -7,7 +7,9 @@ use crate::support::command::run;
 /// Whether a debugger may read a broker's memory, and a keychain answers, is the machine's business.
 fn without_the_machine(text: &str) -> String {
     text.lines()
-        .filter(|line| !line.contains("with a debugger") && !line.contains(" keychain "))
+        .filter(|line| {
+            !line.contains("with a debugger") && !line.contains("  keychain  ") && !line.contains("Unlock the keychain")
+        })
         .map(|line| format!("{line}\n"))
         .collect()
 }
@@ -26,6 +28,7 @@ async fn with_a_vault_it_looks_into_it() {
     run(&launch, &["secrets", "set", "short"], b"1234567").await.ok();
     run(&launch, &["secrets", "set", "long"], b"12345678").await.ok();
     let told = run(&launch, &["doctor"], b"").await.ok();
+    assert!(!told.contains("  keychain  "), "its key is a file: {told}");
     insta::assert_snapshot!(steady(&launch, &without_the_machine(&told)));
     let json = run(&launch, &["doctor", "--json"], b"").await.json();
     let of = |name: &str| {
@@ -35,6 +38,37 @@ async fn with_a_vault_it_looks_into_it() {
     assert_eq!(json["problems"], 0, "{json:#}");
     assert_eq!((&of("vault")["state"], &of("audit")["state"]), (&"ok".into(), &"ok".into()));
     assert!(of("redaction")["message"].as_str().unwrap().ends_with(": short."), "{json:#}");
+}
+
+#[tokio::test]
+async fn what_the_operators_file_names_and_is_not_there_is_a_warning_with_its_remedy() {
+    let launch = with_vault().await.toml(
+        r#"
+[providers.okta]
+domain = "dev-1.okta.com"
+client_id = "id"
+client_secret = { file = "/nonexistent" }
+[providers.github]
+client_id = "id"
+client_secret = { secret = "nosuch" }
+[providers.google]
+client_id = "id"
+client_secret = { secret = "there" }
+[exec.gh]
+program = "/nonexistent/gh"
+secrets = ["there", "no-token"]
+[wrap.server]
+program = "/nonexistent/node"
+allow = [{ tool = "*", argument = "/a", secret = "no-key" }, { tool = "*", argument = "/b", secret = "no-key" }]
+[git]
+"git.example" = "no-login"
+[token_command]
+secrets = ["no-token", "there"]
+"#,
+    );
+    run(&launch, &["secrets", "set", "there"], b"0123456789").await.ok();
+    let told = run(&launch, &["doctor"], b"").await.ok();
+    insta::assert_snapshot!(steady(&launch, &without_the_machine(&told)));
 }
 
 #[tokio::test]

@@ -84,6 +84,7 @@ async fn a_person_signs_in_and_every_broker_has_the_login() {
     assert_eq!(code, 0, "{told}");
     let done: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((&done["name"], &done["account"]["subject"]), (&json!("mine"), &json!("alice")), "{done}");
+    assert_eq!(done["provider"], "oauth2", "by its name, as everywhere: {done}");
     place::freed(launch.port()).await;
     let secrets = idp.secrets().await;
     canary::assert_unseen("standard error", told.as_bytes(), &secrets);
@@ -107,7 +108,8 @@ async fn a_login_that_is_declined_or_cannot_begin_says_so() {
     let (code, out, told) = waiting.end().await;
     assert!(code == 4 && out.is_empty() && told.contains("Error: ") && told.contains("declined"), "{code} {told}");
     assert!(run(&launch, &["login", "githb"], b"").await.failed(2).contains("github"));
-    run(&launch, &["login", "github"], b"").await.failed(2);
+    let told = run(&launch, &["login", "github"], b"").await.failed(2);
+    assert!(told.contains("Hint: Set it in the environment, or in [providers.github]") && !told.contains("operator"), "{told}");
     run(&launch, &["login", "aws"], b"").await.failed(3);
 }
 
@@ -179,7 +181,7 @@ async fn logging_out_ends_the_login_at_the_provider_and_says_how_each_step_went(
         assert!(idp.is_active(&token).await);
         if json {
             let told = run(&launch, &["logout", "mine", "--json"], b"").await.json();
-            assert_eq!(told["steps"].as_array().unwrap().len(), 2, "{told}");
+            assert_eq!((&told["name"], told["steps"].as_array().unwrap().len()), (&json!("mine"), 2), "{told}");
         } else {
             let told = run(&launch, &["logout", "mine"], b"").await.ok();
             insta::assert_snapshot!(told);
@@ -189,6 +191,11 @@ async fn logging_out_ends_the_login_at_the_provider_and_says_how_each_step_went(
     run(&launch, &["logout", "mine"], b"").await.failed(2);
     run(&launch, &["secrets", "set", "value"], b"0123456789").await.ok();
     run(&launch, &["logout", "value"], b"").await.failed(3);
+    let taken = run(&launch, &["login", "oauth2", "--name", "value"], b"").await.failed(3);
+    assert!(
+        taken.contains("Use another --name, or delete \"value\" first with `mcp-credentials-broker secrets delete`"),
+        "{taken}"
+    );
     let entries = run(&launch, &["audit", "show", "--secret", "mine"], b"").await.ok();
     assert!(entries.matches("revoke_secret").count() == 3 && entries.contains("mcp-credentials-broker logout"), "{entries}");
 }

@@ -39,7 +39,7 @@ async fn help_says_what_each_command_does() {
 async fn every_failure_is_an_error_a_hint_and_a_code_by_kind() {
     let launch = Launch::new();
     let mut told = String::new();
-    let wrong: [&[&str]; 14] = [
+    let wrong: [&[&str]; 17] = [
         &["logn"],
         &["--confg", "x"],
         &["login"],
@@ -47,6 +47,9 @@ async fn every_failure_is_an_error_a_hint_and_a_code_by_kind() {
         &["completions", "tcsh"],
         &["audit", "show", "--since", "yesterday"],
         &["secrets", "set", "a", "--tag", "x"],
+        &["secrets", "set", "a", "--json"],
+        &["vault", "unlock", "--for", "10x"],
+        &["vault", "rekey", "--passphrase", "--keychain"],
         &["login", "github"],
         &["login", "github", "--device", "--paste"],
         &["logout", "github"],
@@ -61,6 +64,60 @@ async fn every_failure_is_an_error_a_hint_and_a_code_by_kind() {
         told.push_str(&format!("$ mcp-credentials-broker {}\n{}\n", arguments.join(" "), done.shown()));
     }
     insta::assert_snapshot!(steady(&launch, &told));
+}
+
+#[tokio::test]
+async fn a_program_that_asks_for_json_gets_the_failure_as_a_document_too() {
+    let launch = Launch::new();
+    for (arguments, code, exit) in [
+        (&["secrets", "list", "--json"][..], "vault_missing", 6),
+        (&["vault", "status", "--json"], "vault_missing", 6),
+        (&["audit", "show", "--json"], "vault_missing", 6),
+        (&["request", "--json", "--secret", "x", "https://example.com/"], "vault_missing", 6),
+        (&["providers", "inspect", "--json", "nobody"], "unknown_provider", 2),
+    ] {
+        let done = run(&launch, arguments, b"").await;
+        let document: serde_json::Value = serde_json::from_str(&done.stdout).unwrap_or_else(|_| panic!("{done:?}"));
+        assert_eq!((&document["code"], done.code), (&code.into(), exit), "{done:?}");
+        assert!(done.stderr.contains(document["error"].as_str().unwrap()), "{done:?}");
+        assert!(done.stderr.contains(document["hint"].as_str().unwrap()), "{done:?}");
+    }
+    // One that has printed its document prints no other.
+    let broken = Launch::new().toml("[callback]\nurl = \"https://example.com/\"");
+    let done = run(&broken, &["doctor", "--json"], b"").await;
+    let document: serde_json::Value = serde_json::from_str(&done.stdout).unwrap_or_else(|_| panic!("{done:?}"));
+    assert_eq!((&document["problems"], done.code), (&1.into(), 1));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_cannot_be_written_is_an_error_and_a_reader_that_has_gone_is_none() {
+    let launch = super::with_vault().await.toml("[token_command]\nsecrets = [\"a\"]");
+    run(&launch, &["secrets", "set", "a"], b"12345678").await.ok();
+    for arguments in [
+        &["secrets", "list"][..],
+        &["secrets", "list", "--json"],
+        &["audit", "show"],
+        &["vault", "status"],
+        &["doctor"],
+        &["token-command", "a"],
+        &["completions", "bash"],
+        &["providers", "schema"],
+        &["--help"],
+    ] {
+        let ended = async |stdout: std::process::Stdio| {
+            let mut command = launch.command();
+            command.args(arguments).stdout(stdout).stderr(std::process::Stdio::piped());
+            let output = command.spawn().unwrap().wait_with_output().await.unwrap();
+            (output.status.code(), String::from_utf8(output.stderr).unwrap())
+        };
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let (code, told) = ended(full.into()).await;
+        assert!(code == Some(1) && told.contains("Error: Standard output cannot be written"), "{arguments:?}: {told}");
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        assert_eq!(ended(writer.into()).await, (Some(0), String::new()), "{arguments:?}");
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use crate::support::broker::Launch;
 use crate::support::canary;
+use crate::support::command::run;
 use crate::support::git_server::GitServer;
 
 const TOKEN: &str = "gho_canary0123456789";
@@ -83,7 +84,10 @@ async fn a_refused_token_is_not_forgotten_and_the_person_hears_what_to_do() {
     assert!(!refused.status.success());
     let told = said(&refused);
     assert!(
-        told.contains("refused the login \"hub\"") && told.contains("sign in again") && told.contains("logout hub"),
+        told.contains("refused the login \"hub\"")
+            && told.contains("Hint: Look at its scopes and sign in again")
+            && told.contains("logout hub")
+            && !told.contains("revoke_secret"),
         "{told}"
     );
     server.take(USER, TOKEN);
@@ -123,6 +127,44 @@ async fn an_agent_cannot_give_git_another_token() {
     }
     let got = ask(&launch, "get", "protocol=https\nhost=git.example\n\n").await;
     assert!(String::from_utf8_lossy(&got.stdout).contains(TOKEN), "{got:?}");
+}
+
+/// Pasted into an interactive shell, as a person does, where an exclamation mark is a word of history unless it is quoted.
+#[tokio::test]
+async fn doctors_line_makes_git_ask_for_that_very_vault_by_the_scheme_that_is_spoken_there() {
+    let toml = "[git]\n\"git.example\" = \"hub\"\n\"127.0.0.1:4999\" = \"hub\"\n\"none.example\" = \"nobody\"\n[egress]\nallow_loopback = [\"127.0.0.1:4999\"]";
+    let launch = Launch::new().toml(toml).vaulted(&[("hub", "another-token")]).await;
+    let other = launch.home().join("other vault/o.db").display().to_string();
+    let key = launch.home().join("other.key").display().to_string();
+    let there = ["--vault", other.as_str()];
+    // else the file says which key opens any vault
+    let launch = launch.toml(&format!("[vault]\nkey_file = \"{key}\""));
+    run(&launch, &[&["vault", "init", "--key-file", &key], &there[..]].concat(), b"").await.ok();
+    run(&launch, &[&["secrets", "set", "hub"], &there[..]].concat(), TOKEN.as_bytes()).await.ok();
+    let told = run(&launch, &[&["doctor"], &there[..]].concat(), b"").await.stdout;
+    let lines: Vec<&str> = told.lines().map(str::trim).filter(|line| line.starts_with("git config")).collect();
+    assert_eq!(lines.len(), 2, "{told}");
+    assert!(told.contains("warning  git") && told.contains("\"nobody\""), "{told}");
+
+    let (_, _, environment) = launch.plan();
+    let shell = async |program: &str, arguments: &[&str], input: &str| {
+        let mut command = tokio::process::Command::new(program);
+        command
+            .args(arguments)
+            .env_clear()
+            .envs(environment.clone())
+            .envs([("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_TERMINAL_PROMPT", "0")]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).await.unwrap();
+        child.wait_with_output().await.unwrap()
+    };
+    shell("bash", &["--norc", "--noprofile", "-i"], &format!("{}\nexit\n", lines.join("\n"))).await;
+    for (protocol, host) in [("https", "git.example"), ("http", "127.0.0.1:4999")] {
+        let filled = shell("git", &["credential", "fill"], &format!("protocol={protocol}\nhost={host}\n\n")).await;
+        let answer = String::from_utf8_lossy(&filled.stdout);
+        assert!(answer.contains(&format!("password={TOKEN}\n")), "{protocol}: {answer}\n{}\n{told}", said(&filled));
+    }
 }
 
 #[tokio::test]

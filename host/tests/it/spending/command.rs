@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::at_loopback;
 use crate::support::broker::Launch;
-use crate::support::command::run;
+use crate::support::command::{on_terminal, run};
 use crate::support::raw::Raw;
 
 const KEY: &str = "k-0123456789abcdef";
@@ -39,6 +39,12 @@ async fn a_person_and_an_agent_spend_the_same_secret_by_the_same_rules() {
         let done = run(&launch, &[&["request"], &arguments[..]].concat(), b"").await;
         assert!(!done.failed(code).contains(KEY));
     }
+    let refused = run(&launch, &["request", "--secret", "key", "https://evil.example:8443/x"], b"").await.failed(3);
+    assert!(refused.contains(&server.address().to_string()), "where it may be spent: {refused}");
+    run(&launch, &["secrets", "set", "free"], b"0123456789").await.ok();
+    let refused = run(&launch, &["request", "--secret", "free", "https://api.openai.com:8443/x"], b"").await.failed(3);
+    let line = "Add to broker.toml: [secrets.\"free\"] hosts = [\"api.openai.com:8443\"]";
+    assert!(refused.contains(line) && !refused.contains("operator"), "{refused}");
     assert_eq!(server.connections(), asked);
 
     // the agent of the same person: it spends the value, and cannot put another in its place
@@ -47,6 +53,28 @@ async fn a_person_and_an_agent_spend_the_same_secret_by_the_same_rules() {
     assert_eq!(broker.call("http_request", spend).await.ok()["body"], "you said [secret:key]");
     broker.call("store_secret", json!({ "name": "key", "value": "another value" })).await.refused("not_allowed");
     broker.assert_unseen(&[KEY]);
+}
+
+#[tokio::test]
+async fn an_answer_is_a_document_for_programs_and_a_whole_line_on_a_terminal() {
+    let server = Raw::answering("404 Not Found", "content-type: text/plain\r\nx-a: 1\r\n", format!("no {KEY}")).await;
+    let launch = with_vault(&at_loopback(server.address().port(), "")).await;
+    let url = format!("http://{}/", server.address());
+    let done = run(&launch, &["request", "--json", "--secret", "key", &url], b"").await;
+    let document: serde_json::Value = serde_json::from_str(&done.stdout).unwrap_or_else(|_| panic!("{done:?}"));
+    assert_eq!((&document["status"], &document["body"]), (&json!(404), &json!("no [secret:key]")), "{document}");
+    assert_eq!((&document["headers"]["content-type"], &document["total"]), (&json!("text/plain"), &json!(15)), "{document}");
+    assert!(done.failed(5).contains("404"));
+
+    let (shown, code) = on_terminal(&launch, &["request", "--secret", "key", &url], "nobody asks", "").await;
+    assert!(code == 5 && shown.contains("no [secret:key]\r\nError: "), "{shown}");
+
+    let server = Raw::answering("200 OK", "content-type: application/octet-stream\r\n", vec![0xff_u8, 0x00, 0x01]).await;
+    let launch = with_vault(&at_loopback(server.address().port(), "")).await;
+    let url = format!("http://{}/", server.address());
+    let document = run(&launch, &["request", "--json", "--secret", "key", &url], b"").await.json();
+    assert_eq!((&document["bodyBase64"], &document["total"]), (&json!("/wAB"), &json!(3)), "{document}");
+    assert!(document.get("body").is_none());
 }
 
 #[tokio::test]

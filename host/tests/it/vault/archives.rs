@@ -47,10 +47,16 @@ async fn an_archive_for_a_recipient_needs_that_identity_and_no_terminal() {
     home.launch().ready().await.call("store_secret", json!({ "name": "k", "value": "kept" })).await.ok();
     let identity = age::x25519::Identity::generate();
     let (archive, file) = (home.path("out.age").display().to_string(), home.path("identity"));
-    home.run(&["vault", "export", &archive, "--recipient", &identity.to_public().to_string()]).await.ok();
+    let told = home.run(&["vault", "export", &archive, "--recipient", &identity.to_public().to_string()]).await.ok();
+    assert!(told.starts_with("1 secret is in "), "{told}");
     std::fs::write(&file, format!("# created\n{}\n", identity.to_string().expose_secret())).unwrap();
     home.run(&["vault", "import", &archive]).await.failed(2, &["--identity"]);
-    home.run(&["vault", "import", &archive, "--replace", "--identity", file.to_str().unwrap()]).await.ok();
+    let nofile =
+        home.run(&["vault", "import", &archive, "--identity", "nofile"]).await.failed(2, &["nofile", "Correct --identity"]);
+    assert!(!nofile.err.contains("broker.toml"), "{nofile:?}");
+    let import = ["vault", "import", &archive, "--replace", "--identity", file.to_str().unwrap()];
+    let told = home.run(&import).await.ok();
+    assert!(told.starts_with("1 secret is in the vault now"), "{told}");
     // Bytes that are no archive.
     std::fs::write(&archive, "age-encryption.org/v1\n").unwrap();
     home.run(&["vault", "import", &archive, "--identity", file.to_str().unwrap()])

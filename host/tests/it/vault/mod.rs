@@ -86,6 +86,15 @@ impl Home {
         said(self.command(arguments)).await
     }
 
+    /// The same, with something on standard input, as a script gives it.
+    pub(super) async fn piped(&self, arguments: &[&str], input: &str) -> Said {
+        let file = self.path("input");
+        std::fs::write(&file, input).unwrap();
+        let mut command = self.command(arguments);
+        command.stdin(std::fs::File::open(&file).unwrap());
+        said(command).await
+    }
+
     /// A broker to be started in this home.
     pub(super) fn launch(&self) -> Launch {
         self.variables()

@@ -51,13 +51,22 @@ async fn a_locked_vault_is_named_by_every_tool_and_a_running_broker_follows_unlo
     assert_eq!(other.reveal("k").await, "kept in the vault");
     assert!(home.run(&["vault", "status"]).await.ok().contains("unlocked until"));
 
+    let doctor = home.run(&["doctor"]).await;
+    assert!(doctor.out.contains("To take it away: mcp-credentials-broker vault lock\n"), "{doctor:?}");
+    assert!(!doctor.out.contains(" keychain "), "nobody needs one here: {doctor:?}");
+
     home.run(&["vault", "lock"]).await.ok();
+    let doctor = home.run(&["doctor"]).await;
+    assert!(doctor.out.contains("Run: mcp-credentials-broker vault unlock") && !doctor.out.contains("operator"), "{doctor:?}");
     for broker in [&mut broker, &mut other] {
         for (tool, arguments) in &tools {
             broker.call(tool, arguments.clone()).await.refused("vault_locked");
         }
     }
-    assert!(home.run(&["vault", "status"]).await.ok().contains("vault_locked"));
+    let status = home.run(&["vault", "status"]).await.ok();
+    assert!(status.contains("vault_locked") && !status.contains("operator"), "{status}");
+    let status: serde_json::Value = serde_json::from_str(&home.run(&["vault", "status", "--json"]).await.ok()).unwrap();
+    assert_eq!((&status["code"], &status["keyVersion"]), (&json!("vault_locked"), &json!(1)), "{status}");
     typed(&home, &["vault", "unlock", "--for", "1h"], &[PASSPHRASE]).await;
     assert_eq!(broker.reveal("k").await, "kept in the vault");
     home.run(&["vault", "lock"]).await.ok();
@@ -127,6 +136,62 @@ async fn a_slip_or_a_short_passphrase_makes_no_vault() {
     let (code, text) = typed(&home, &["vault", "init", "--passphrase"], &["canary7", "canary7"]).await;
     assert!(code == 2 && text.contains("fewer than 8"), "{text}");
     assert!(!home.vault().exists());
+}
+
+#[tokio::test]
+async fn a_script_gives_each_passphrase_once_as_one_line() {
+    let home = Home::new();
+    let made = home.piped(&["vault", "init", "--passphrase"], &format!("{PASSPHRASE}\n")).await.ok();
+    assert!(made.contains("vault unlock --for 8h\nBrokers use it from their next start on"), "{made}");
+    let archive = home.path("out.age").display().to_string();
+    for (arguments, words) in [
+        (&["vault", "export", &archive, "--recipient", "age1x"][..], ["is locked", "Run: mcp-credentials-broker vault unlock"]),
+        (&["vault", "rekey"], ["is locked", "vault unlock"]),
+    ] {
+        home.run(arguments).await.failed(6, &words);
+    }
+    home.run(&["vault", "unlock"]).await.failed(4, &["before the vault's passphrase came"]);
+    let export = ["vault", "export", archive.as_str()];
+    home.piped(&export, &format!("{PASSPHRASE}\n")).await.failed(4, &["before the passphrase for the exported file came"]);
+    home.piped(&export, &format!("{PASSPHRASE}\n{WRONG}\n")).await.ok();
+    home.piped(&["vault", "rekey"], &format!("{PASSPHRASE}\n{WRONG}\n")).await.ok();
+    home.piped(&["vault", "import", &archive], &format!("{WRONG}\n{WRONG}\n")).await.ok();
+    home.piped(&["vault", "export", &archive], &format!("{PASSPHRASE}\n")).await.failed(6, &["does not open"]);
+}
+
+#[tokio::test]
+async fn a_vault_at_another_place_is_told_of_with_the_words_that_reach_it() {
+    let home = Home::new();
+    let told = home.piped(&["vault", "init", "--vault", "v/o.db", "--passphrase"], &format!("{PASSPHRASE}\n")).await.ok();
+    let file = home.path("v/o.db").canonicalize().unwrap().display().to_string();
+    assert!(told.contains(&format!("vault unlock --for 8h --vault {file}\n")), "{told}");
+    assert!(told.contains("[vault] path") && !told.contains("next start"), "{told}");
+    // the same file by way of the configuration is found by itself
+    std::fs::write(home.path("broker.toml"), "[vault]\npath = \"w/o.db\"\n").unwrap();
+    let arguments = ["vault", "init", "--config", "broker.toml", "--vault", "w/o.db", "--passphrase"];
+    assert!(home.piped(&arguments, &format!("{PASSPHRASE}\n")).await.ok().contains("from their next start on"));
+}
+
+#[tokio::test]
+async fn the_configuration_is_no_key_and_a_file_that_was_there_is_the_key_as_it_is() {
+    let home = Home::new();
+    let (configuration, key) = (home.path("broker.toml"), home.path("found"));
+    for file in [&configuration, &key] {
+        std::fs::write(file, "# more than thirty-two bytes of anything\n").unwrap();
+        #[cfg(unix)]
+        std::fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    }
+    let init = async |key: &str| home.run(&["vault", "init", "--config", "broker.toml", "--key-file", key]).await;
+    init("./broker.toml").await.failed(2, &["is the configuration file"]);
+    assert!(!home.vault().exists());
+    let told = init("found").await.ok();
+    assert!(told.contains("This file was there already: it is the key now; never change it."), "{told}");
+    let told = home.run(&["vault", "rekey", "--key-file", "new"]).await.ok();
+    assert!(!told.contains("there already"), "{told}");
+    home.run(&["vault", "rekey", "--key-file", "broker.toml", "--config", "broker.toml"])
+        .await
+        .failed(2, &["configuration file"]);
+    assert!(home.run(&["vault", "rekey", "--key-file", "found"]).await.ok().contains("there already"));
 }
 
 /// A `broker.toml` with a command that prints what is in a file.

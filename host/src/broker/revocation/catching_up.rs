@@ -73,8 +73,9 @@ impl Broker {
     async fn try_again(&self, tombstone: Tombstone) {
         let name = tombstone.name.clone();
         let done = match generation_of(&tombstone.id).map(|generation| self.vault.try_turn(generation)) {
-            // somebody else is at it
-            None | Some(Ok(None)) => return,
+            None => return,
+            // Somebody else is at it, or has died a moment ago: who waits for the turn finds what that one left, if anything.
+            Some(Ok(None)) => self.carry_out(tombstone, None).await.map(drop),
             Some(Ok(Some(turn))) if step::is_hopeless(&tombstone, SystemTime::now()) => {
                 self.audit.record(Event {
                     event: "revocation_given_up",

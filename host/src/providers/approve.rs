@@ -128,14 +128,8 @@ impl Providers {
                     "Look at it again: mcp-credentials-broker providers list",
                 ));
             }
-            let mut earlier = Vec::new();
-            if let Some(previous) = &proposal.previous {
-                earlier.clone_from(&previous.earlier);
-                earlier.push(previous.sha256.clone());
-                earlier.retain(|digest| *digest != proposal.inspection.sha256);
-                let excess = earlier.len().saturating_sub(MAX_EARLIER);
-                earlier.drain(..excess);
-            }
+            let previous = proposal.previous.as_ref();
+            let earlier = previous.map(|previous| line_of(&previous.earlier, &previous.sha256)).unwrap_or_default();
             let approved = Approved {
                 sha256: proposal.inspection.sha256.clone(),
                 bytes: proposal.inspection.bytes,
@@ -262,9 +256,32 @@ fn must_be(path: &Path, found: &str, expected: &str) -> Result<()> {
     ))
 }
 
+/// Every digest that was approved up to this one. The first names the line to which logins belong, so it stays, also where
+/// the middle is forgotten or somebody goes back to it.
+fn line_of(earlier: &[String], latest: &str) -> Vec<String> {
+    let mut line = earlier.to_vec();
+    if !line.iter().any(|digest| digest == latest) {
+        line.push(latest.to_owned());
+    }
+    let excess = line.len().saturating_sub(MAX_EARLIER);
+    line.drain(1..=excess);
+    line
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_keeps_its_first_digest_through_many_updates_and_back() {
+        let mut line = line_of(&[], "first");
+        for number in 0..3 * MAX_EARLIER {
+            line = line_of(&line, &number.to_string());
+        }
+        let latest = (3 * MAX_EARLIER - 1).to_string();
+        assert_eq!((line.len(), line[0].as_str(), line.last()), (MAX_EARLIER, "first", Some(&latest)));
+        assert_eq!(line_of(&line, "first"), line, "who goes back to it is in the same line");
+    }
 
     #[test]
     fn a_digest_is_compared_however_it_is_written() {

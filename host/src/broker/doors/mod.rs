@@ -234,7 +234,7 @@ impl Broker {
             let Stored::Grant(grant) = record.stored else { continue };
             // A component that is gone declares nothing.
             let Ok(provider) = self.providers.get(&grant.provider).await else { continue };
-            let declared = provider.descriptor().git.iter().filter(|_| provider.lineage() == grant.lineage);
+            let declared = provider.descriptor().git.iter().filter(|_| provider.owns(&grant.lineage));
             let hosts = declared.filter_map(|place| git::Declared::of(place, &grant.settings));
             logins.push(git::Login {
                 hosts: hosts.collect(),

@@ -33,7 +33,7 @@ pub struct Places {
     open: Vec<Place>,
     /// The operator's list, where it narrows another one.
     narrowed: Option<SecretRule>,
-    /// Where nothing may be spent, whatever is open.
+    /// Where nothing may be spent, whatever is open; beside what is closed for every secret.
     closed: Vec<Place>,
 }
 
@@ -65,8 +65,7 @@ impl Places {
     #[must_use]
     pub fn of_login(descriptor: &Descriptor, at_login: &AtLogin<'_>, rule: Option<&SecretRule>) -> Self {
         let declared = declared(descriptor, at_login);
-        let mut closed = closed(descriptor, at_login);
-        closed.extend_from_slice(closed_everywhere());
+        let closed = closed(descriptor, at_login);
         if declared.iter().any(|place| !place.is_shut()) {
             return Self { open: declared, narrowed: rule.cloned(), closed };
         }
@@ -76,7 +75,7 @@ impl Places {
     /// For a stored value: the operator's list, or nowhere.
     #[must_use]
     pub fn of_value(rule: Option<&SecretRule>) -> Self {
-        Self { open: rule.map(listed).unwrap_or_default(), narrowed: None, closed: closed_everywhere().to_vec() }
+        Self { open: rule.map(listed).unwrap_or_default(), narrowed: None, closed: Vec::new() }
     }
 
     /// Whether a request may carry the secret there.
@@ -91,7 +90,8 @@ impl Places {
             return Err(self.elsewhere(&host));
         }
         let narrowed_paths = self.narrowed.as_ref().map(|rule| rule.paths.as_slice()).unwrap_or_default();
-        let here: Vec<&Place> = self.closed.iter().chain(&self.open).filter(|place| place.host == host).collect();
+        let here: Vec<&Place> =
+            closed_everywhere().iter().chain(&self.closed).chain(&self.open).filter(|place| place.host == host).collect();
         let matters = !narrowed_paths.is_empty() || here.iter().any(|place| !place.paths.is_empty() || !place.closed.is_empty());
         let Some(segments) = target.segments() else {
             return if matters { Err(doubtful()) } else { Ok(()) };

@@ -103,7 +103,7 @@ fn shown(answer: &Answer) -> answers::Answer {
         message.push("This is a redirect, and was not followed. Where its location may be asked, ask it with http_request.");
     }
     if answer.cut {
-        message.push("The server had more than 8 MiB; ask for less, with a page, a filter or a range header.");
+        message.push("The server had more than 8 MiB; ask for less, with a page or a filter.");
     }
     if answer.part.next.is_some() {
         message.push("There is more: call read_response with response_id and offset = next_offset.");

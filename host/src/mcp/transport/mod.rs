@@ -3,8 +3,8 @@
 //! The SDK's own transport leaves a bad line unanswered, so that its sender waits for ever, and ends the server on a
 //! notification that comes too early. This one answers every line that it cannot pass on, with the id where there is
 //! one, and reads no more of an endless line than its limit. Reading has a thread, and writing one for what would have to
-//! wait, so nothing that the broker does waits for a pipe. Answers leave in the order in which they are given, and a client that does not
-//! read is not read from.
+//! wait, so nothing that the broker does waits for a pipe. Answers leave in the order in which they are given, and a client
+//! that does not read is not read from.
 //!
 //! Most calls need nothing that the SDK offers: no session, no cancelling, no waiting. Those are answered on the thread
 //! that read them (docs/performance.md says what that saves), but only while the SDK has nothing under way, so that the

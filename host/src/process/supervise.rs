@@ -100,11 +100,7 @@ fn copy(mut from: PipeReader, mut mask: watch::Receiver<Redactor>, mut to: Box<d
     let mut put = |text: &[u8]| to.write_all(text).and_then(|()| to.flush());
     while let Ok(length @ 1..) = from.read(&mut chunk) {
         if mask.has_changed().unwrap_or(false) {
-            let held = stream.finish();
-            stream = mask.borrow_and_update().stream();
-            if put(&held).is_err() {
-                return;
-            }
+            stream.learn(mask.borrow_and_update().clone());
         }
         let text = stream.push(chunk.get(..length).unwrap_or_default());
         if put(&text).is_err() {

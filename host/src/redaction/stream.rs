@@ -25,6 +25,12 @@ impl Stream {
         self.step(chunk, true)
     }
 
+    /// Goes on with what another redactor knows. What is held back stays so: the rest of it is still to come.
+    pub fn learn(&mut self, redactor: Redactor) {
+        self.redactor = redactor;
+        self.last = None;
+    }
+
     /// Gives what is held back. Afterwards the stream begins anew: also for a terminal that should not wait any longer.
     pub fn finish(&mut self) -> Vec<u8> {
         let rest = self.step(&[], false);

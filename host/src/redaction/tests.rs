@@ -172,3 +172,16 @@ fn the_end_of_a_cut_text_tells_nothing_of_how_a_secret_begins() {
     assert_eq!(redactor.redact_beginning(across.as_bytes()), format!("{}[secret:a]", "x".repeat(1000)).as_bytes());
     assert!(redactor.redact_beginning(b"short").is_empty());
 }
+
+#[test]
+fn a_stream_that_learns_another_value_lets_no_half_of_the_old_one_through() {
+    let (old, new) = ("ghp_0123456789abcdef", "ghp_fedcba9876543210");
+    for at in 1..old.len() {
+        let mut stream = redactor(&[("a", old)]).stream();
+        let mut out = stream.push(format!("x {}", &old[..at]).as_bytes());
+        stream.learn(redactor(&[("a", old), ("b", new)]));
+        out.extend(stream.push(format!("{} {new}", &old[at..]).as_bytes()));
+        out.extend(stream.finish());
+        assert_eq!(String::from_utf8_lossy(&out), "x [secret:a] [secret:b]", "cut at {at}");
+    }
+}

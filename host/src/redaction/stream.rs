@@ -39,8 +39,8 @@ impl Stream {
     }
 
     /// How many bytes are held back.
-    #[must_use]
-    pub fn held(&self) -> usize {
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
         self.held.len()
     }
 

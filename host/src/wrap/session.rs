@@ -350,11 +350,8 @@ impl Shared {
         let put = |text: &[u8]| std::io::stderr().write_all(text);
         // Nobody reads: what it says is read all the same, so that it does not wait.
         while let Ok(length @ 1..) = from.read(&mut chunk) {
-            let text = stream.push(chunk.get(..length).unwrap_or_default());
-            let _ = put(&text);
-            if stream.held() == 0 {
-                stream = self.known.redactor().stream();
-            }
+            stream.learn(self.known.redactor());
+            let _ = put(&stream.push(chunk.get(..length).unwrap_or_default()));
         }
         let _ = put(&stream.finish());
     }

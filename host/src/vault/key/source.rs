@@ -139,6 +139,17 @@ pub(in crate::vault) fn from_file(path: &Path, vault: &[u8]) -> Result<Key> {
     derive(&bytes, vault, "key file")
 }
 
+/// Another process may be making the file this very moment: it is empty, then whole, since it is written at once. A link
+/// would be one step, and no stick with a key on it has links. What stays empty is told of by who reads it.
+fn wait_until_written(path: &Path) {
+    for _ in 0..200 {
+        if std::fs::metadata(path).is_ok_and(|file| file.len() > 0) {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
 /// Makes a key file, readable for this user alone, unless there is one already: then that is the key.
 pub(in crate::vault) fn make_file(path: &Path) -> Result<()> {
     use std::io::Write as _;
@@ -155,7 +166,10 @@ pub(in crate::vault) fn make_file(path: &Path) -> Result<()> {
         )
     };
     let mut file = match options.open(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            wait_until_written(path);
+            return Ok(());
+        }
         other => other.map_err(unwritable)?,
     };
     let key = Key::random()?;
@@ -183,6 +197,25 @@ mod tests {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
         let error = from_file(&path, b"v").err().unwrap();
         assert_eq!((error.code(), error.hint()), (Code::VaultLocked, format!("Run: chmod 600 '{}'", path.display()).as_str()));
+    }
+
+    #[test]
+    fn of_many_who_make_a_key_file_at_once_all_find_it_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        // One has made it, and is slow to write.
+        let mut slow = std::fs::OpenOptions::new();
+        slow.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut slow, 0o600);
+        let mut slow = slow.open(&path).unwrap();
+        let (key, other) = std::thread::scope(|scope| {
+            let other = scope.spawn(|| make_file(&path).and_then(|()| from_file(&path, b"v")));
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            std::io::Write::write_all(&mut slow, &[b'k'; 64]).unwrap();
+            (derive(&[b'k'; 64], b"v", "key file").unwrap(), other.join().unwrap().unwrap())
+        });
+        assert_eq!(key.bytes(), other.bytes());
     }
 
     #[test]

@@ -102,7 +102,8 @@ async fn a_file_that_others_can_read_is_a_warning() {
     use std::os::unix::fs::PermissionsExt as _;
     let launch = Launch::new().bare();
     let file = launch.home().join("broker.toml");
-    std::fs::write(&file, "browser = \"none\"").unwrap();
+    // Another test may hold the port that counts without a line.
+    std::fs::write(&file, format!("[callback]\nurl = \"http://localhost:{}/cb\"", launch.port())).unwrap();
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
     let told = run(&launch, &["doctor", "--config", &file.display().to_string()], b"").await.ok();
     assert!(told.contains("warning  configuration") && told.contains(&format!("chmod 600 '{}'", file.display())), "{told}");

@@ -162,7 +162,7 @@ fn library(file: &Path) -> Arc<Broker> {
     let name = SecretName::parse("key").unwrap();
     vault.put(&name, Stored::Static(Secret::from(VALUE)), BTreeMap::new(), &mut |_| Ok(())).unwrap();
     let providers = Providers::new(&config, &[], Workshop::here()).unwrap();
-    Broker::new(&config, Arc::new(vault), providers, Audit::to(std::io::sink()), None).unwrap()
+    Broker::new(&config, Arc::new(vault), providers, Audit::stderr(), None).unwrap()
 }
 
 /// A broker process, and its client.

@@ -87,6 +87,11 @@ impl Redactor {
         Stream::new(self.clone())
     }
 
+    /// Whether it is that very one, and not only one that knows the same.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Whether it searches for nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {

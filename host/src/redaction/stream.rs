@@ -1,7 +1,5 @@
 //! Redacts text that comes in chunks, wherever they are cut.
 
-use std::sync::Arc;
-
 use zeroize::Zeroizing;
 
 use super::{Cover, Redactor};
@@ -29,7 +27,7 @@ impl Stream {
 
     /// Goes on with what another redactor knows. What is held back stays so: the rest of it is still to come.
     pub fn learn(&mut self, redactor: Redactor) {
-        if Arc::ptr_eq(&self.redactor.0, &redactor.0) {
+        if self.redactor.is_same(&redactor) {
             return;
         }
         self.redactor = redactor;

@@ -2,8 +2,8 @@
 //!
 //! Clients often start a server and never read its standard error. A full pipe then blocks who writes to it, for ever.
 //! So lines are put into a bounded queue, and what does not fit is dropped and counted by whoever wanted to say it. Log
-//! and audit trail share the one queue, so their lines never mix. Who answers a call writes the queue out before the
-//! answer, if standard error takes it without waiting.
+//! and audit trail share the one queue, so their lines never mix. Where standard error takes a line without waiting, whoever
+//! says it writes it; the thread is for the rest.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -65,8 +65,8 @@ impl Lines {
         Self(Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), writer, takes_some_now }))
     }
 
-    /// Puts a line into the queue and returns at once: whether it fitted. Control characters become spaces, so that one
-    /// line stays one line.
+    /// Puts a line into the queue, writes it where that waits for nobody, and returns at once: whether it fitted. Control
+    /// characters become spaces, so that one line stays one line.
     #[must_use]
     pub fn push(&self, line: &str) -> bool {
         let line = one_line(line);
@@ -76,11 +76,7 @@ impl Lines {
         }
         queue.bytes += line.len();
         queue.waiting.push_back(line);
-        if queue.held {
-            return true;
-        }
-        self.0.wake(&mut queue);
-        !queue.closed
+        queue.held || self.0.write_now(queue)
     }
 
     /// Until [`Lines::settle`], lines come together in the queue and nobody wakes up for them.
@@ -92,12 +88,7 @@ impl Lines {
     pub fn settle(&self) {
         let mut queue = self.0.queue();
         queue.held = false;
-        while !queue.waiting.is_empty() && !queue.writing && !queue.closed && (self.0.takes_some_now)() {
-            queue = self.0.write_some(queue);
-        }
-        if !queue.waiting.is_empty() {
-            self.0.wake(&mut queue);
-        }
+        self.0.write_now(queue);
     }
 
     /// Waits until everything is written, at most for `limit`. Whether it was.
@@ -113,6 +104,18 @@ impl Shared {
     fn queue(&self) -> MutexGuard<'_, Queue> {
         // Nothing under this lock panics; and a log that ends a process because another thread panicked helps nobody.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes what waits, here where that waits for nobody, and leaves the rest to the thread. False when nobody can ever
+    /// read it.
+    fn write_now<'a>(self: &'a Arc<Self>, mut queue: MutexGuard<'a, Queue>) -> bool {
+        while !queue.waiting.is_empty() && !queue.writing && !queue.closed && (self.takes_some_now)() {
+            queue = self.write_some(queue);
+        }
+        if !queue.waiting.is_empty() {
+            self.wake(&mut queue);
+        }
+        !queue.closed
     }
 
     /// Sees to it that the thread writes what waits. One that is writing, or was woken for an earlier line, looks for more

@@ -47,6 +47,10 @@ impl Vault for Memory {
         Ok(self.lock().by_name.len())
     }
 
+    fn writes(&self) -> Result<u64> {
+        Ok(self.lock().writes)
+    }
+
     fn put(
         &self,
         name: &SecretName,
@@ -141,6 +145,7 @@ impl Memory {
 impl Records {
     fn remove(&mut self, name: &SecretName) -> Option<Record> {
         let record = self.by_name.remove(name)?;
+        self.writes += 1;
         self.bytes -= record.bytes();
         Some(record)
     }

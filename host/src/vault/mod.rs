@@ -234,6 +234,12 @@ pub trait Vault: Send + Sync {
     /// As [`Vault::get`].
     fn count(&self) -> Result<usize>;
 
+    /// A number that is another one after every write, by whichever process: as long as it stays, so does everything else.
+    ///
+    /// # Errors
+    /// As [`Vault::get`].
+    fn writes(&self) -> Result<u64>;
+
     /// Stores under a name, if `allowed` agrees to what stands there now. Check and write are one step, for all processes.
     /// When it returns the record is where it rests.
     ///

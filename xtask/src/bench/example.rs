@@ -1,8 +1,9 @@
 //! Programs of `host/examples` that measure inside one process, where a client would only see the pipe.
 
 use std::path::Path;
+use std::process::Stdio;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use crate::{paths, run};
@@ -11,7 +12,10 @@ use crate::{paths, run};
 pub(super) fn told(name: &str, program: &Path) -> Result<Value> {
     let mut cargo = run::cargo(&paths::root());
     cargo.args(["run", "--release", "--quiet", "--package", "mcp-credentials-broker", "--example", name, "--"]).arg(program);
-    let said = run::output(&mut cargo)?;
+    // The audit trail of what is measured goes there, a line for each call.
+    let done = cargo.stderr(Stdio::null()).output()?;
+    ensure!(done.status.success(), "the example `{name}` failed ({}): run it by hand", done.status);
+    let said = String::from_utf8_lossy(&done.stdout);
     let line = said.lines().rev().find(|line| line.starts_with('{'));
     Ok(serde_json::from_str(line.with_context(|| format!("the example `{name}` told nothing"))?)?)
 }

@@ -8,7 +8,7 @@ use crate::descriptor::settings::Settings;
 use crate::error::{Error, Result};
 use crate::redaction::Redactor;
 use crate::secret::{Secret, SecretName};
-use crate::vault::{Record, Revision, Stored};
+use crate::vault::{Record, Stored, Vault};
 
 /// How many values are remembered that were spent and may be gone from the vault by now, such as tokens that a refresh
 /// replaced.
@@ -28,10 +28,10 @@ struct Inner {
     made: Option<Made>,
 }
 
-/// A redactor, and what it was made of.
+/// A redactor, and what it was made of: the vault after so many writes, and what was added so far.
 #[derive(Debug)]
 struct Made {
-    records: Vec<(SecretName, Revision)>,
+    writes: u64,
     additions: u64,
     redactor: Redactor,
 }
@@ -67,33 +67,38 @@ impl Known {
 
     /// Everything that it knows and that may not rest in the vault.
     pub(in crate::broker) fn beside_the_vault(&self) -> Vec<(SecretName, Secret)> {
-        let inner = self.lock();
-        let settings = inner.settings.iter().map(|(name, value)| (name.clone(), value.clone()));
-        settings.chain(inner.recent.iter().cloned()).collect()
+        self.lock().beside().map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// With what rests in the vault; made anew only where something has changed.
-    fn redactor(&self, records: &[(SecretName, Record)]) -> Redactor {
+    /// With what rests in the vault; read and made anew only where something has changed.
+    fn redactor(&self, vault: &dyn Vault) -> Result<Redactor> {
+        // Asked first: what is written meanwhile is read again the next time.
+        let writes = vault.writes()?;
         let mut inner = self.lock();
-        let same = |((name, revision), (other, record)): (&(SecretName, Revision), &(SecretName, Record))| {
-            name == other && *revision == record.revision
-        };
-        let fits = |made: &&Made| {
-            made.additions == inner.additions && made.records.len() == records.len() && made.records.iter().zip(records).all(same)
-        };
+        let fits = |made: &&Made| made.additions == inner.additions && made.writes == writes;
         if let Some(made) = inner.made.as_ref().filter(fits) {
-            return made.redactor.clone();
+            return Ok(made.redactor.clone());
         }
+        let records = vault.list()?;
         let resting = records.iter().flat_map(|(name, record)| values(record).into_iter().map(move |value| (name, value)));
-        let others = inner.settings.iter().chain(inner.recent.iter().map(|(name, value)| (name, value)));
-        let redactor = Redactor::new(resting.chain(others));
-        let records = records.iter().map(|(name, record)| (name.clone(), record.revision)).collect();
-        inner.made = Some(Made { records, additions: inner.additions, redactor: redactor.clone() });
-        redactor
+        let redactor = Redactor::new(resting.chain(inner.beside()));
+        inner.made = Some(Made { writes, additions: inner.additions, redactor: redactor.clone() });
+        Ok(redactor)
+    }
+
+    /// Of what it knows without the vault.
+    fn redactor_without(&self) -> Redactor {
+        Redactor::new(self.lock().beside())
+    }
+}
+
+impl Inner {
+    fn beside(&self) -> impl Iterator<Item = (&SecretName, &Secret)> {
+        self.settings.iter().chain(self.recent.iter().map(|(name, value)| (name, value)))
     }
 }
 
@@ -112,44 +117,51 @@ impl Broker {
     /// # Errors
     /// What is wrong with the vault.
     pub fn redactor(&self) -> Result<Redactor> {
-        Ok(self.known.redactor(&self.vault.list()?))
+        self.known.redactor(&*self.vault)
     }
 
     /// An error as an agent may see it: somebody else's text in it may hold a secret.
     #[must_use]
     pub fn redacted(&self, error: Error) -> Error {
         // Where the vault cannot be read, nothing of it can be in the text.
-        let records = if self.vault.is_ready() { self.vault.list().unwrap_or_default() } else { Vec::new() };
-        let redactor = self.known.redactor(&records);
+        let whole = if self.vault.is_ready() { self.known.redactor(&*self.vault).ok() } else { None };
+        let redactor = whole.unwrap_or_else(|| self.known.redactor_without());
         if redactor.is_empty() { error } else { error.map_text(|text| redactor.redact_text(text)) }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
-
     use super::*;
-    use crate::vault::Generation;
+    use crate::vault::Memory;
 
-    fn record(value: &str, revision: u64) -> (SecretName, Record) {
-        let record = Record {
-            stored: Stored::Static(Secret::from(value)),
-            tags: BTreeMap::new(),
-            generation: Generation(1),
-            revision: Revision(revision),
-            created: SystemTime::now(),
-        };
-        (SecretName::parse("a").unwrap(), record)
+    fn put(vault: &Memory, value: &str) {
+        let name = SecretName::parse("a").unwrap();
+        vault.put(&name, Stored::Static(Secret::from(value)), BTreeMap::new(), &mut |_| Ok(())).unwrap();
     }
 
     #[test]
     fn what_is_stored_spent_or_set_is_known_from_then_on() {
-        let known = Known::default();
-        let shown = |records: &[_], text: &str| known.redactor(records).redact_text(text);
-        assert_eq!(shown(&[record("old-value", 1)], "old-value new-value"), "[secret:a] new-value");
-        assert_eq!(shown(&[record("new-value", 2)], "old-value new-value"), "old-value [secret:a]");
+        let (known, vault) = (Known::default(), Memory::default());
+        let shown = |text: &str| known.redactor(&vault).unwrap().redact_text(text);
+        put(&vault, "old-value");
+        assert_eq!(shown("old-value new-value"), "[secret:a] new-value");
+        put(&vault, "new-value");
+        assert_eq!(shown("old-value new-value"), "old-value [secret:a]");
         known.add_spent(&SecretName::parse("b").unwrap(), &Secret::from("old-value"));
-        assert_eq!(shown(&[record("new-value", 2)], "old-value new-value"), "[secret:b] [secret:a]");
+        assert_eq!(shown("old-value new-value"), "[secret:b] [secret:a]");
+        vault.delete(&SecretName::parse("a").unwrap()).unwrap();
+        assert_eq!(shown("old-value new-value"), "[secret:b] new-value");
+        assert_eq!(known.redactor_without().redact_text("old-value"), "[secret:b]");
+    }
+
+    #[test]
+    fn nothing_is_read_or_made_anew_where_nothing_has_changed() {
+        let (known, vault) = (Known::default(), Memory::default());
+        put(&vault, "a-first-value");
+        let first = known.redactor(&vault).unwrap();
+        assert!(known.redactor(&vault).unwrap().is_same(&first));
+        put(&vault, "another-value");
+        assert!(!known.redactor(&vault).unwrap().is_same(&first));
     }
 }

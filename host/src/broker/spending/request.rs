@@ -271,10 +271,11 @@ impl Broker {
     fn answer(&self, incoming: &Incoming, prefixes: &[String], note: Option<&'static str>) -> Result<Answer> {
         let redactor = self.redactor()?;
         let shapes = (!prefixes.is_empty()).then(|| Shapes::new(prefixes));
-        let redact = |bytes: &[u8]| {
-            let known = redactor.redact(bytes);
-            shapes.as_ref().map_or_else(|| known.clone(), |shapes| shapes.redact(&known))
+        let shaped = |known: Vec<u8>| match &shapes {
+            Some(shapes) => shapes.redact(&known),
+            None => known,
         };
+        let redact = |bytes: &[u8]| shaped(redactor.redact(bytes));
         let plain = incoming.headers.get_all("content-encoding").iter().all(|coding| coding == "identity" || coding.is_empty());
         let shown = headers::shown(&incoming.headers)
             .into_iter()
@@ -285,8 +286,7 @@ impl Broker {
                 "The body is compressed, though it was asked for as it is: it cannot be searched for secrets, and is not shown.";
             (Vec::new(), Some(why))
         } else if incoming.cut {
-            let whole = redactor.redact_beginning(&incoming.body);
-            (shapes.as_ref().map_or_else(|| whole.clone(), |shapes| shapes.redact(&whole)), note)
+            (shaped(redactor.redact_beginning(&incoming.body)), note)
         } else {
             (redact(&incoming.body), note)
         };

@@ -312,6 +312,10 @@ impl Vault for Sqlite {
         self.read(|session| Ok(usize::try_from(session.ledger().counts[Table::Secret as usize]).unwrap_or(0)))
     }
 
+    fn writes(&self) -> Result<u64> {
+        self.read(|session| Ok(counted(session.ledger().counter)))
+    }
+
     fn put(
         &self,
         name: &SecretName,

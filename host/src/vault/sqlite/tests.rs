@@ -144,10 +144,35 @@ fn keeps_the_promises(vault: &dyn Vault) {
     assert!(turn.is_some() && vault.try_turn(generation).unwrap().is_none());
 }
 
+/// Whoever has seen the number, and sees it again, has missed nothing.
+fn counts_its_writes(vault: &dyn Vault) {
+    let mut seen = vec![vault.writes().unwrap()];
+    let mut next = || {
+        let now = vault.writes().unwrap();
+        assert!(!seen.contains(&now), "the number of another state");
+        seen.push(now);
+        assert_eq!(vault.writes().unwrap(), now);
+    };
+    put(vault, "a", "1");
+    next();
+    put(vault, "a", "2");
+    next();
+    let (_, revision) = vault.put(&name("b"), Stored::Grant(grant("old")), BTreeMap::new(), &mut |_| Ok(())).unwrap();
+    next();
+    let revision = vault.replace(&name("b"), revision, grant("new")).unwrap().unwrap();
+    next();
+    assert!(vault.bury(&name("b"), revision, tombstone("1")).unwrap());
+    next();
+    vault.delete(&name("a")).unwrap();
+    next();
+}
+
 #[test]
 fn memory_and_file_keep_the_same_promises() {
     keeps_the_promises(&Memory::default());
     keeps_the_promises(&Lab::new().open());
+    counts_its_writes(&Memory::default());
+    counts_its_writes(&Lab::new().open());
 }
 
 #[test]
@@ -156,8 +181,10 @@ fn what_one_process_writes_the_others_read_and_the_next_start_finds() {
     let (one, other) = (lab.open(), lab.open());
     put(&one, "a", "1");
     assert_eq!(value(&other, "a").unwrap().as_deref(), Some("1"));
+    let writes = one.writes().unwrap();
     put(&other, "a", "2");
     assert_eq!(value(&one, "a").unwrap().as_deref(), Some("2"));
+    assert_ne!(one.writes().unwrap(), writes);
     drop((one, other));
     assert_eq!(value(&lab.open(), "a").unwrap().as_deref(), Some("2"));
 }

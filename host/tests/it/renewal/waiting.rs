@@ -160,6 +160,10 @@ impl Vault for Stubborn {
         self.memory.count()
     }
 
+    fn writes(&self) -> Result<u64> {
+        self.memory.writes()
+    }
+
     fn put(
         &self,
         name: &SecretName,

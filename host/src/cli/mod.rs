@@ -39,6 +39,14 @@ struct Arguments {
     command: Option<Command>,
 }
 
+/// What an MCP client starts. Every start of a server waits for this, and to read a command line that may be any command
+/// takes a quarter of such a start.
+#[derive(Debug, Parser)]
+struct Serve {
+    #[command(flatten)]
+    options: Options,
+}
+
 /// What every command takes, before its name or after it.
 #[derive(Debug, clap::Args)]
 struct Options {
@@ -158,6 +166,11 @@ fn quoted(path: &Path) -> String {
 /// Reads the command line and does what it says.
 #[must_use]
 pub fn main() -> ExitCode {
+    // What is anything else, or wrong, is read by who knows all of it.
+    if let Ok(Serve { options }) = Serve::try_parse() {
+        crate::telemetry::init();
+        return ended(serve::run(&options).map(|()| ExitCode::SUCCESS), false);
+    }
     let read = Arguments::command().try_get_matches();
     let (arguments, json) = match read.and_then(|read| Ok((Arguments::from_arg_matches(&read)?, wants_json(&read)))) {
         Ok(read) => read,

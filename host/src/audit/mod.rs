@@ -120,8 +120,7 @@ impl Audit {
         self.0.lines.hold();
     }
 
-    /// Writes them out where standard error takes them without waiting, else leaves them to a thread. To be called before
-    /// anybody is told what they are about.
+    /// Writes them out where standard error takes them without waiting, else leaves them to a thread.
     pub fn settle(&self) {
         self.0.lines.settle();
     }

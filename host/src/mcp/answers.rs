@@ -54,13 +54,27 @@ impl Answer {
         line.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
         serde_json::to_writer(&mut *line, id)?;
         line.extend_from_slice(br#","result":{"content":[{"type":"text","text":"#);
-        serde_json::to_writer(&mut *line, document.as_str())?;
+        quote(&document, line);
         line.extend_from_slice(br#"}],"structuredContent":"#);
         line.extend_from_slice(document.as_bytes());
         line.extend_from_slice(if self.is_error { br#","isError":true}}"# } else { b"}}" });
         line.push(b'\n');
         Ok(())
     }
+}
+
+/// JSON as a string in JSON. Of what has to be escaped there, JSON without white space has quotes and backslashes only.
+fn quote(json: &str, line: &mut Vec<u8>) {
+    line.push(b'"');
+    for piece in json.as_bytes().split_inclusive(|byte| matches!(byte, b'"' | b'\\')) {
+        if let [plain @ .., special @ (b'"' | b'\\')] = piece {
+            line.extend_from_slice(plain);
+            line.extend_from_slice(&[b'\\', *special]);
+        } else {
+            line.extend_from_slice(piece);
+        }
+    }
+    line.push(b'"');
 }
 
 impl From<Answer> for CallToolResponse {

@@ -56,7 +56,7 @@ pub(super) trait AtOnce: Send + 'static {
     /// Answers a call of a tool, or says that it cannot be answered there. Then nothing has come of it.
     fn answer(&self, tool: &str, arguments: JsonObject) -> Option<Answer>;
 
-    /// Called when something was asked for, before an answer or a message leaves that thread.
+    /// Called when something was asked for, once its answer has left that thread, or before a message does.
     fn settle(&self);
 }
 

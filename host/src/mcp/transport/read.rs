@@ -112,10 +112,12 @@ fn read(input: impl Read, to: &To<impl AtOnce>) -> io::Result<()> {
 }
 
 impl<A: AtOnce> To<A> {
-    /// What is written down of the calls goes first, then the answers.
+    /// The answers go first: somebody waits for them. What is written down of the calls follows at once, also where nobody
+    /// reads the answers any more.
     fn leave(&self, answers: &mut Vec<u8>) -> io::Result<()> {
+        let written = if answers.is_empty() { Ok(()) } else { self.outgoing.write(answers) };
         self.at_once.settle();
-        if answers.is_empty() { Ok(()) } else { self.outgoing.write(answers) }
+        written
     }
 }
 

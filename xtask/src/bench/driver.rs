@@ -115,18 +115,24 @@ impl Session {
         self.last_id += 1;
         let request = json!({ "jsonrpc": "2.0", "id": self.last_id, "method": method, "params": parameters });
         let request = format!("{request}\n");
-        let mut line = String::new();
         let input = self.input.as_mut().context("it has no standard input")?;
         let begun = Instant::now();
         input.write_all(request.as_bytes())?;
-        let read = self.output.read_line(&mut line)?;
-        let took = begun.elapsed();
-        ensure!(read > 0, "it ended instead of answering {method}");
-        let answer: Value = serde_json::from_str(&line).with_context(|| format!("it answered {line:?}"))?;
-        if answer["id"] != self.last_id || answer.get("result").is_none() {
-            bail!("it answered {method} with {answer}");
+        loop {
+            let mut line = String::new();
+            let read = self.output.read_line(&mut line)?;
+            let took = begun.elapsed();
+            ensure!(read > 0, "it ended instead of answering {method}");
+            let answer: Value = serde_json::from_str(&line).with_context(|| format!("it answered {line:?}"))?;
+            if answer.get("method").is_some() && answer.get("id").is_none() {
+                // a server may notify whenever it likes
+                continue;
+            }
+            if answer["id"] != self.last_id || answer.get("result").is_none() {
+                bail!("it answered {method} with {answer}");
+            }
+            return Ok((answer, took));
         }
-        Ok((answer, took))
     }
 
     fn send(&mut self, message: &Value) -> Result<()> {

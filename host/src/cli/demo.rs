@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use serde_json::{Value, json};
 use url::Url;
 use zeroize::Zeroizing;
@@ -17,15 +17,17 @@ use super::output::say;
 use super::serve::runtime;
 use crate::audit::Audit;
 use crate::broker::Broker;
-use crate::config::{self, Browser, Config, LoopbackPort, Source};
+use crate::config::{self, Browser, Config, LoopbackPort, SecretRule, Source};
 use crate::egress::{Egress, Incoming, Outgoing};
 use crate::error::{Code, Error, Result};
 use crate::mcp;
 use crate::providers::Providers;
 use crate::rehearsal::Rehearsal;
-use crate::secret::Secret;
+use crate::secret::SecretName;
 use crate::vault::Memory;
 
+/// Under which name the login is stored.
+const NAME: &str = "demo-token";
 /// How often the demo goes on waiting for a person, 45 seconds each.
 const ROUNDS: u32 = 6;
 
@@ -38,7 +40,7 @@ pub(super) fn run(headless: bool) -> Result<()> {
 
 async fn show(headless: bool) -> Result<()> {
     let rehearsal = Rehearsal::start().await?;
-    let config = configuration(&rehearsal, headless);
+    let config = configuration(&rehearsal, headless)?;
     let egress = Egress::new(&config.egress)?;
     let providers = Providers::new(&config, &[], super::serve::workshop().clone())?;
     let broker = Broker::new(&config, Arc::new(Memory::default()), providers, Audit::to(std::io::sink()), None)?;
@@ -51,7 +53,7 @@ async fn show(headless: bool) -> Result<()> {
 
     say("\nIt asks for a login. Only a person can sign in, in a browser; the agent never sees the password.")?;
     let login =
-        json!({ "provider": "oauth2", "scopes": ["openid", "profile", "email", "offline_access"], "secret_name": "demo-token" });
+        json!({ "provider": "oauth2", "scopes": ["openid", "profile", "email", "offline_access"], "secret_name": NAME });
     if !headless {
         say("Your browser opens now: press the sign-in button there. (--headless does that for you.)")?;
     }
@@ -79,25 +81,31 @@ async fn show(headless: bool) -> Result<()> {
         "\nTo work with it, the agent asks for a reference and says why. The purpose goes into the audit trail (standard error; not shown here).",
     )?;
     let answer =
-        agent.call("get_secret", json!({ "name": "demo-token", "purpose": "read my profile", "ttl_seconds": 600 })).await?;
+        agent.call("get_secret", json!({ "name": NAME, "purpose": "read my profile", "ttl_seconds": 600 })).await?;
     expect(&answer, "the reference")?;
 
-    say("\nLast, right before it is spent, the reference is resolved. The value is hidden here; the agent sees it.")?;
-    let answer = agent.call("resolve_secret", json!({ "reference_id": answer["reference"]["id"] })).await?;
-    expect(&answer, "the value")?;
-    let token = Secret::from(answer["value"].as_str().unwrap_or_default());
-    let profile = spend(&rehearsal, &egress, &token).await?;
-    say(&format!("\nThe protected resource {} takes the token and answers:\n  {profile}", rehearsal.resource()))?;
+    say("\nIt spends the reference: the broker adds the token and sends the request, where the operator allows that secret.")?;
+    let request = json!({ "reference_id": answer["reference"]["id"], "url": rehearsal.resource() });
+    let answer = agent.call("http_request", request).await?;
+    expect(&answer, "the protected resource's answer")?;
+    if answer["status"] != 200 {
+        return Err(Error::new(
+            Code::Internal,
+            format!("The protected resource answered with status {}.", answer["status"]),
+            "Report this.",
+        ));
+    }
+    say("  (the token was sent to the protected resource, and to nobody else: it is in none of these lines)")?;
 
     say("\nDone. The agent has the broker forget the login; at a real provider the token itself would live on.")?;
-    agent.call("delete_secret", json!({ "name": "demo-token" })).await?;
+    agent.call("delete_secret", json!({ "name": NAME })).await?;
     drop(agent);
     let _ = served.await;
     say(SNIPPETS)
 }
 
 /// What the environment and broker.toml would say in earnest.
-fn configuration(rehearsal: &Rehearsal, headless: bool) -> Config {
+fn configuration(rehearsal: &Rehearsal, headless: bool) -> Result<Config> {
     let text = |text: &str| Source::Text(text.to_owned());
     let oauth2 = config::Provider {
         loopback_port: LoopbackPort::Any,
@@ -109,12 +117,15 @@ fn configuration(rehearsal: &Rehearsal, headless: bool) -> Config {
         .into(),
         ..config::Provider::default()
     };
-    Config {
+    // Where a token of a server that only the operator knows may be sent, only the operator can say.
+    let rule = SecretRule { hosts: Some(vec![rehearsal.address().to_string()]), ..SecretRule::default() };
+    Ok(Config {
         browser: if headless { Browser::None } else { Browser::Open },
         egress: config::Egress { allow_loopback: vec![rehearsal.address()], ..config::Egress::default() },
         providers: [("oauth2".to_owned(), oauth2)].into(),
+        secrets: [(SecretName::parse(NAME)?, rule)].into(),
         ..Config::default()
-    }
+    })
 }
 
 /// The agent: speaks MCP with the server and prints what it sees.
@@ -143,11 +154,7 @@ impl Agent {
         say(&format!("  agent  -> {tool} {arguments}"))?;
         let result = self.request("tools/call", json!({ "name": tool, "arguments": arguments })).await?;
         let answer = result["structuredContent"].clone();
-        let mut shown = answer.clone();
-        if let Some(value) = shown.get_mut("value") {
-            *value = json!("[the access token]");
-        }
-        say(&format!("  broker <- {shown}"))?;
+        say(&format!("  broker <- {answer}"))?;
         Ok(answer)
     }
 
@@ -210,24 +217,6 @@ async fn act_as_person(rehearsal: &Rehearsal, egress: &Egress, authorization_url
     ];
     let browser = Egress::new(&config::Egress { allow_loopback, ..config::Egress::default() })?;
     request(&browser, Method::GET, back, HeaderMap::new(), None).await.map(|_| ())
-}
-
-/// What an agent's own tool would do with the token.
-async fn spend(rehearsal: &Rehearsal, egress: &Egress, token: &Secret) -> Result<String> {
-    let mut headers = HeaderMap::new();
-    let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
-        .map_err(|_| Error::new(Code::Internal, "The token cannot stand in a header.", "Report this."))?;
-    bearer.set_sensitive(true);
-    headers.insert(AUTHORIZATION, bearer);
-    let answer = request(egress, Method::GET, rehearsal.resource(), headers, None).await?;
-    if answer.status != 200 {
-        return Err(Error::new(
-            Code::Internal,
-            format!("The protected resource answered with status {}.", answer.status),
-            "Report this.",
-        ));
-    }
-    Ok(String::from_utf8_lossy(&answer.body).into_owned())
 }
 
 async fn request(

@@ -241,7 +241,7 @@ fn the_faces_open_no_secret_but_what_they_hand_over() {
         .filter(|source| source.code.contains(EXPOSES))
         .map(|source| source.file.display().to_string())
         .collect();
-    // resolve_secret and mint_token hand a value to the agent; the demo spends one; two commands print one for a program
+    // resolve_secret and mint_token hand a value to the agent; the demo is its own operator; two commands print one for a program
     let may = ["cli/demo.rs", "cli/git_credential.rs", "cli/token_command.rs", "mcp/secrets.rs", "mcp/tokens.rs"];
     assert_eq!(opened, may.map(str::to_owned).into());
 }

@@ -82,7 +82,8 @@ impl Client {
         let (from, server_out) = std::io::pipe().unwrap();
         std::thread::spawn(move || runtime().block_on(mcp::serve(broker(), server_in, server_out)).unwrap());
         let mut client = Self { to, from: BufReader::new(from), line: String::new() };
-        let hello = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "bench", "version": "1" } });
+        let hello =
+            json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "bench", "version": "1" } });
         let hello = format!("{}\n", json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": hello }));
         client.ask(&hello);
         writeln!(client.to, "{}", json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })).unwrap();

@@ -18,7 +18,7 @@ use crate::error::{Code, Error};
 /// At most this many bytes wait to be written: some thousand lines.
 const CAPACITY: usize = 1 << 20;
 /// How long lines come together before they are written, so that a busy broker does not write the head for each.
-const GATHER: Duration = Duration::from_millis(30);
+const GATHER: Duration = Duration::from_millis(100);
 /// How long after a failure it is tried again.
 const AGAIN: Duration = Duration::from_secs(2);
 

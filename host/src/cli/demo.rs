@@ -52,8 +52,7 @@ async fn show(headless: bool) -> Result<()> {
     agent.call("list_secrets", json!({})).await?;
 
     say("\nIt asks for a login. Only a person can sign in, in a browser; the agent never sees the password.")?;
-    let login =
-        json!({ "provider": "oauth2", "scopes": ["openid", "profile", "email", "offline_access"], "secret_name": NAME });
+    let login = json!({ "provider": "oauth2", "scopes": ["openid", "profile", "email", "offline_access"], "secret_name": NAME });
     if !headless {
         say("Your browser opens now: press the sign-in button there. (--headless does that for you.)")?;
     }
@@ -80,8 +79,7 @@ async fn show(headless: bool) -> Result<()> {
     say(
         "\nTo work with it, the agent asks for a reference and says why. The purpose goes into the audit trail (standard error; not shown here).",
     )?;
-    let answer =
-        agent.call("get_secret", json!({ "name": NAME, "purpose": "read my profile", "ttl_seconds": 600 })).await?;
+    let answer = agent.call("get_secret", json!({ "name": NAME, "purpose": "read my profile", "ttl_seconds": 600 })).await?;
     expect(&answer, "the reference")?;
 
     say("\nIt spends the reference: the broker adds the token and sends the request, where the operator allows that secret.")?;
@@ -97,8 +95,9 @@ async fn show(headless: bool) -> Result<()> {
     }
     say("  (the token was sent to the protected resource, and to nobody else: it is in none of these lines)")?;
 
-    say("\nDone. The agent has the broker forget the login; at a real provider the token itself would live on.")?;
-    agent.call("delete_secret", json!({ "name": NAME })).await?;
+    say("\nDone. The agent has the login ended: revoked at the server, and forgotten here.")?;
+    let answer = agent.call("revoke_secret", json!({ "name": NAME })).await?;
+    expect(&answer, "the end of the login")?;
     drop(agent);
     let _ = served.await;
     say(SNIPPETS)

@@ -1,5 +1,6 @@
 //! The face to people: every command of the real binary.
 
+mod demo;
 mod doctor;
 mod login;
 mod secrets;

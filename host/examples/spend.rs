@@ -23,6 +23,7 @@ use credentials_broker::config;
 use credentials_broker::providers::Providers;
 use credentials_broker::sandbox::Workshop;
 use credentials_broker::secret::{Secret, SecretName};
+use credentials_broker::telemetry::Lines;
 use credentials_broker::vault::{Memory, Stored, Vault as _};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -162,6 +163,8 @@ fn library(file: &Path) -> Arc<Broker> {
     let name = SecretName::parse("key").unwrap();
     vault.put(&name, Stored::Static(Secret::from(VALUE)), BTreeMap::new(), &mut |_| Ok(())).unwrap();
     let providers = Providers::new(&config, &[], Workshop::here()).unwrap();
+    // as a server has it
+    Lines::stderr().alone();
     Broker::new(&config, Arc::new(vault), providers, Audit::stderr(), None).unwrap()
 }
 

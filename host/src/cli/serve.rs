@@ -31,6 +31,8 @@ pub(super) fn run(options: &Options) -> Result<()> {
     if std::io::stdin().is_terminal() {
         eprint!("{GREETING}");
     }
+    // The protocol has standard output, and nobody else is here to write to standard error.
+    crate::telemetry::Lines::stderr().alone();
     let broker = assemble(options)?;
     // One thread: a message costs two switches fewer, and nothing here computes for long. A component that does is
     // interrupted every ten milliseconds, and compiling has a thread of its own.

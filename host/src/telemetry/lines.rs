@@ -1,9 +1,9 @@
-//! Lines that are written by a thread of their own.
+//! Lines that nobody waits for: a thread of their own writes whatever would have to wait.
 //!
 //! Clients often start a server and never read its standard error. A full pipe then blocks who writes to it, for ever.
 //! So lines are put into a bounded queue, and what does not fit is dropped and counted by whoever wanted to say it. Log
-//! and audit trail share the one queue, so their lines never mix. Where standard error takes a line without waiting, whoever
-//! says it writes it; the thread is for the rest.
+//! and audit trail share the one queue, so their lines never mix. A server, which has standard error to itself,
+//! writes its lines where they are said if standard error takes them without waiting, and the thread is for the rest.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -42,6 +42,8 @@ struct Queue {
     closed: bool,
     /// Somebody will settle what comes in now, and the thread sleeps on.
     held: bool,
+    /// Nothing else of this process writes there.
+    alone: bool,
     /// Until there is something that may have to wait there is no thread.
     started: bool,
 }
@@ -65,8 +67,8 @@ impl Lines {
         Self(Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), writer, takes_some_now }))
     }
 
-    /// Puts a line into the queue, writes it where that waits for nobody, and returns at once: whether it fitted. Control
-    /// characters become spaces, so that one line stays one line.
+    /// Puts a line into the queue and returns at once: whether it fitted. Control characters become spaces, so that one
+    /// line stays one line.
     #[must_use]
     pub fn push(&self, line: &str) -> bool {
         let line = one_line(line);
@@ -76,7 +78,20 @@ impl Lines {
         }
         queue.bytes += line.len();
         queue.waiting.push_back(line);
-        queue.held || self.0.write_now(queue)
+        if queue.held {
+            return true;
+        }
+        if queue.alone {
+            return self.0.write_now(queue);
+        }
+        self.0.wake(&mut queue);
+        !queue.closed
+    }
+
+    /// Says that nothing else of this process writes there: what can be written without waiting need not wake the thread.
+    /// With another writer, the room that was there may be gone when the line is written.
+    pub fn alone(&self) {
+        self.0.queue().alone = true;
     }
 
     /// Until [`Lines::settle`], lines come together in the queue and nobody wakes up for them.
@@ -112,7 +127,7 @@ impl Shared {
         while !queue.waiting.is_empty() && !queue.writing && !queue.closed && (self.takes_some_now)() {
             queue = self.write_some(queue);
         }
-        if !queue.waiting.is_empty() {
+        if !queue.waiting.is_empty() && !queue.writing && !queue.closed {
             self.wake(&mut queue);
         }
         !queue.closed

@@ -112,6 +112,7 @@ impl Vault for Memory {
 
     fn settle(&self, id: &str, left: Option<Tombstone>) -> Result<()> {
         let mut records = self.lock();
+        records.writes += 1;
         records.tombstones.remove(id);
         if let Some(left) = left {
             records.tombstones.insert(id.to_owned(), left);

@@ -234,7 +234,7 @@ pub trait Vault: Send + Sync {
     /// As [`Vault::get`].
     fn count(&self) -> Result<usize>;
 
-    /// A number that is another one after every write, by whichever process: as long as it stays, so does everything else.
+    /// A number that is another one after every write of a record, by whichever process: as long as it stays, so do they.
     ///
     /// # Errors
     /// As [`Vault::get`].

@@ -10,10 +10,14 @@ use crate::{paths, run};
 
 /// What an example says, in its one line of JSON. Each takes the broker's program as its argument.
 pub(super) fn told(name: &str, program: &Path) -> Result<Value> {
-    let mut cargo = run::cargo(&paths::root());
-    cargo.args(["run", "--release", "--quiet", "--package", "mcp-credentials-broker", "--example", name, "--"]).arg(program);
-    // The audit trail of what is measured goes there, a line for each call.
-    let done = cargo.stderr(Stdio::null()).output()?;
+    let cargo = |word: &str| {
+        let mut cargo = run::cargo(&paths::root());
+        cargo.args([word, "--release", "--quiet", "--package", "mcp-credentials-broker", "--example", name]);
+        cargo
+    };
+    run::show(&mut cargo("build"))?;
+    // The audit trail of what is measured goes to standard error, a line for each call.
+    let done = cargo("run").arg("--").arg(program).stderr(Stdio::null()).output()?;
     ensure!(done.status.success(), "the example `{name}` failed ({}): run it by hand", done.status);
     let said = String::from_utf8_lossy(&done.stdout);
     let line = said.lines().rev().find(|line| line.starts_with('{'));

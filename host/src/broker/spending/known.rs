@@ -78,21 +78,27 @@ impl Known {
     fn redactor(&self, vault: &dyn Vault) -> Result<Redactor> {
         // Asked first: what is written meanwhile is read again the next time.
         let writes = vault.writes()?;
-        let mut inner = self.lock();
-        let fits = |made: &&Made| made.additions == inner.additions && made.writes == writes;
-        if let Some(made) = inner.made.as_ref().filter(fits) {
-            return Ok(made.redactor.clone());
+        let as_made = |inner: &Inner| {
+            let made = inner.made.as_ref().filter(|made| made.additions == inner.additions && made.writes == writes);
+            made.map(|made| made.redactor.clone())
+        };
+        if let Some(redactor) = as_made(&self.lock()) {
+            return Ok(redactor);
         }
+        // Not under the lock: whoever spends a value waits for that, and the vault may take its time.
         let records = vault.list()?;
+        let mut inner = self.lock();
         let resting = records.iter().flat_map(|(name, record)| values(record).into_iter().map(move |value| (name, value)));
         let redactor = Redactor::new(resting.chain(inner.beside()));
         inner.made = Some(Made { writes, additions: inner.additions, redactor: redactor.clone() });
         Ok(redactor)
     }
 
-    /// Of what it knows without the vault.
-    fn redactor_without(&self) -> Redactor {
-        Redactor::new(self.lock().beside())
+    /// Without a look at the vault: what was known at the last look, and what is known beside it now.
+    fn redactors_without(&self) -> Vec<Redactor> {
+        let inner = self.lock();
+        let last = inner.made.as_ref().map(|made| made.redactor.clone());
+        last.into_iter().chain([Redactor::new(inner.beside())]).collect()
     }
 }
 
@@ -123,10 +129,11 @@ impl Broker {
     /// An error as an agent may see it: somebody else's text in it may hold a secret.
     #[must_use]
     pub fn redacted(&self, error: Error) -> Error {
-        // Where the vault cannot be read, nothing of it can be in the text.
+        // Where the vault cannot be read, nothing can be in the text that was not known at the last look.
         let whole = if self.vault.is_ready() { self.known.redactor(&*self.vault).ok() } else { None };
-        let redactor = whole.unwrap_or_else(|| self.known.redactor_without());
-        if redactor.is_empty() { error } else { error.map_text(|text| redactor.redact_text(text)) }
+        let redactors = whole.map_or_else(|| self.known.redactors_without(), |whole| vec![whole]);
+        let knowing = redactors.into_iter().filter(|redactor| !redactor.is_empty());
+        knowing.fold(error, |error, redactor| error.map_text(|text| redactor.redact_text(text)))
     }
 }
 
@@ -152,7 +159,13 @@ mod tests {
         assert_eq!(shown("old-value new-value"), "[secret:b] [secret:a]");
         vault.delete(&SecretName::parse("a").unwrap()).unwrap();
         assert_eq!(shown("old-value new-value"), "[secret:b] new-value");
-        assert_eq!(known.redactor_without().redact_text("old-value"), "[secret:b]");
+
+        let (known, vault) = (Known::default(), Memory::default());
+        put(&vault, "old-value");
+        known.redactor(&vault).unwrap();
+        known.add_spent(&SecretName::parse("b").unwrap(), &Secret::from("new-value"));
+        let without = |text: &str| known.redactors_without().iter().fold(text.to_owned(), |text, some| some.redact_text(&text));
+        assert_eq!(without("old-value new-value"), "[secret:a] [secret:b]", "though nobody looks at the vault");
     }
 
     #[test]

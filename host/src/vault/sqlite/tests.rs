@@ -163,6 +163,8 @@ fn counts_its_writes(vault: &dyn Vault) {
     next();
     assert!(vault.bury(&name("b"), revision, tombstone("1")).unwrap());
     next();
+    vault.settle("1", None).unwrap();
+    next();
     vault.delete(&name("a")).unwrap();
     next();
 }

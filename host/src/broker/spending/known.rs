@@ -78,11 +78,7 @@ impl Known {
     fn redactor(&self, vault: &dyn Vault) -> Result<Redactor> {
         // Asked first: what is written meanwhile is read again the next time.
         let writes = vault.writes()?;
-        let as_made = |inner: &Inner| {
-            let made = inner.made.as_ref().filter(|made| made.additions == inner.additions && made.writes == writes);
-            made.map(|made| made.redactor.clone())
-        };
-        if let Some(redactor) = as_made(&self.lock()) {
+        if let Some(redactor) = self.lock().made_of(writes) {
             return Ok(redactor);
         }
         // Not under the lock: whoever spends a value waits for that, and the vault may take its time.
@@ -103,6 +99,12 @@ impl Known {
 }
 
 impl Inner {
+    /// The one that was made last, if nothing has changed since.
+    fn made_of(&self, writes: u64) -> Option<Redactor> {
+        let made = self.made.as_ref().filter(|made| made.additions == self.additions && made.writes == writes);
+        made.map(|made| made.redactor.clone())
+    }
+
     fn beside(&self) -> impl Iterator<Item = (&SecretName, &Secret)> {
         self.settings.iter().chain(self.recent.iter().map(|(name, value)| (name, value)))
     }

@@ -23,31 +23,53 @@ pub enum Outcome {
     Failed,
 }
 
-/// One entry. What does not apply stays `None`: `Event { event: "get_secret", ..Event::default() }`.
+/// One entry, its texts borrowed. What does not apply stays `None`: `Event { event: "get_secret", ..Event::default() }`.
+pub type Event<'a> = Entry<&'a str>;
+
+/// One entry, with texts of that kind.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Event<'a> {
+pub struct Entry<T> {
     /// What was to be done: the tool's name, or a word of the broker's own such as `refresh`.
-    pub event: &'a str,
+    pub event: &'static str,
     /// What came of it.
     pub outcome: Outcome,
     /// The name of the secret.
-    pub secret: Option<&'a str>,
+    pub secret: Option<T>,
     /// The id of the reference, or of the minted token. Only a digest of it is written.
-    pub reference: Option<&'a str>,
+    pub reference: Option<T>,
     /// The provider.
-    pub provider: Option<&'a str>,
+    pub provider: Option<T>,
     /// What the agent says it is for.
-    pub purpose: Option<&'a str>,
+    pub purpose: Option<T>,
     /// The id of the login.
-    pub flow: Option<&'a str>,
+    pub flow: Option<T>,
     /// Where the secret was spent: method and host, never a path or query, which may hold secrets of their own.
-    pub destination: Option<&'a str>,
+    pub destination: Option<T>,
     /// The program that was given the secret: its name, never its arguments.
-    pub process: Option<&'a str>,
+    pub process: Option<T>,
     /// How many times the reference or grant has been used, this time included.
     pub uses: Option<u64>,
     /// Why it did not work.
     pub code: Option<Code>,
+}
+
+impl<T> Entry<T> {
+    /// The same with texts of another kind.
+    pub(super) fn with<'a, U>(&'a self, text: impl Fn(&'a T) -> U) -> Entry<U> {
+        Entry {
+            event: self.event,
+            outcome: self.outcome,
+            secret: self.secret.as_ref().map(&text),
+            reference: self.reference.as_ref().map(&text),
+            provider: self.provider.as_ref().map(&text),
+            purpose: self.purpose.as_ref().map(&text),
+            flow: self.flow.as_ref().map(&text),
+            destination: self.destination.as_ref().map(&text),
+            process: self.process.as_ref().map(&text),
+            uses: self.uses,
+            code: self.code,
+        }
+    }
 }
 
 /// Who is served.
@@ -71,7 +93,7 @@ pub(super) enum By {
 #[derive(Serialize)]
 struct Members<'a> {
     time: String,
-    event: Cow<'a, str>,
+    event: &'static str,
     outcome: Outcome,
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<Cow<'a, str>>,
@@ -101,12 +123,12 @@ struct Members<'a> {
 }
 
 impl Event<'_> {
-    /// The entry as one line of JSON, without a line break. `client` is who is served, `dropped` how many lines before
-    /// this one nobody could read.
-    pub(super) fn line(&self, client: Option<&Client>, dropped: u64) -> Option<String> {
+    /// The entry as one line of JSON, without a line break. `at` is when it happened, `client` who is served, `dropped` how
+    /// many lines before this one nobody could read.
+    pub(super) fn line(&self, at: SystemTime, client: Option<&Client>, dropped: u64) -> Option<String> {
         let members = Members {
-            time: now(),
-            event: bounded(self.event, 64),
+            time: written(at),
+            event: self.event,
             outcome: self.outcome,
             secret: self.secret.map(|text| bounded(text, 160)),
             reference: self.reference.map(digest),
@@ -127,8 +149,8 @@ impl Event<'_> {
 }
 
 /// The time of an entry: UTC, milliseconds.
-pub(super) fn now() -> String {
-    humantime::format_rfc3339_millis(SystemTime::now()).to_string()
+fn written(time: SystemTime) -> String {
+    humantime::format_rfc3339_millis(time).to_string()
 }
 
 /// The part of a reference's id that is written: the first 12 hexadecimal digits of its SHA-256.
@@ -156,6 +178,6 @@ pub(super) fn bounded(text: &str, bytes: usize) -> Cow<'_, str> {
 
 /// An entry of the trail's own: something happened to `count` of its lines.
 pub(super) fn note(event: &str, count: u64) -> String {
-    serde_json::json!({ "time": now(), "event": event, "outcome": "failed", "lines": count, "pid": std::process::id() })
+    serde_json::json!({ "time": written(SystemTime::now()), "event": event, "outcome": "failed", "lines": count, "pid": std::process::id() })
         .to_string()
 }

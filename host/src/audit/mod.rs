@@ -29,13 +29,13 @@ mod verify;
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use crate::telemetry::Lines;
 
 use entry::{By, Client, bounded};
-pub use entry::{Event, Outcome, digest};
+pub use entry::{Entry, Event, Outcome, digest};
 pub use head::Ledger;
 pub use show::{Wanted, entries};
 pub use trail::Trail;
@@ -55,6 +55,14 @@ struct Inner {
     dropped: AtomicU64,
     client: OnceLock<Client>,
     trail: Option<Trail>,
+    held: Mutex<Held>,
+}
+
+/// Entries that are written when somebody settles them, not when they are recorded, each with its time.
+#[derive(Default)]
+struct Held {
+    holding: bool,
+    entries: Vec<(SystemTime, Entry<Box<str>>)>,
 }
 
 impl Audit {
@@ -71,14 +79,18 @@ impl Audit {
     }
 
     fn on(lines: Lines) -> Self {
-        Self(Arc::new(Inner { lines, dropped: AtomicU64::new(0), client: OnceLock::new(), trail: None }))
+        Self::of(lines, None)
+    }
+
+    fn of(lines: Lines, trail: Option<Trail>) -> Self {
+        let (dropped, client, held) = (AtomicU64::new(0), OnceLock::new(), Mutex::default());
+        Self(Arc::new(Inner { lines, dropped, client, trail, held }))
     }
 
     /// The same, kept beside a vault as well. Said before anything is recorded.
     #[must_use]
     pub fn kept(self, trail: Trail) -> Self {
-        let lines = self.0.lines.clone();
-        Self(Arc::new(Inner { lines, dropped: AtomicU64::new(0), client: OnceLock::new(), trail: Some(trail) }))
+        Self::of(self.0.lines.clone(), Some(trail))
     }
 
     /// Tells who is at the other end of the pipe, by their own word. Every later line names them; the first word counts,
@@ -99,38 +111,61 @@ impl Audit {
 
     /// Writes one entry, without waiting.
     pub fn record(&self, event: Event<'_>) {
-        let dropped = self.0.dropped.swap(0, Ordering::Relaxed);
-        let client = self.0.client.get();
-        let line = event.line(client, 0);
-        let written = if dropped == 0 {
-            line.as_deref().is_some_and(|line| self.0.lines.push(line))
+        let now = SystemTime::now();
+        let mut held = self.0.held();
+        if held.holding {
+            held.entries.push((now, event.with(|text| Box::from(*text))));
         } else {
-            event.line(client, dropped).is_some_and(|line| self.0.lines.push(&line))
-        };
-        if let (Some(trail), Some(line)) = (&self.0.trail, line) {
-            trail.push(line);
-        }
-        if !written {
-            self.0.dropped.fetch_add(dropped + 1, Ordering::Relaxed);
+            self.0.write(now, event);
         }
     }
 
-    /// Until [`Audit::settle`], lines for standard error come together.
+    /// Until [`Audit::settle`], entries are kept as they are: somebody waits for an answer that has to be given first.
     pub fn hold(&self) {
-        self.0.lines.hold();
+        self.0.held().holding = true;
     }
 
-    /// Writes them out where standard error takes them without waiting, else leaves them to a thread.
+    /// Writes down what was kept. On standard error here, where that takes it without waiting, else by a thread.
     pub fn settle(&self) {
+        let mut held = self.0.held();
+        held.holding = false;
+        self.0.lines.hold();
+        for (time, entry) in held.entries.drain(..) {
+            self.0.write(time, entry.with(|text| &**text));
+        }
         self.0.lines.settle();
     }
 
     /// Waits until the trail is written, but not for long: at the end of the process.
     pub fn flush(&self) {
+        self.settle();
         if let Some(trail) = &self.0.trail {
             trail.flush(FLUSH_FILE);
         }
         self.0.lines.flush(FLUSH);
+    }
+}
+
+impl Inner {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, time: SystemTime, event: Event<'_>) {
+        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        let client = self.client.get();
+        let line = event.line(time, client, 0);
+        let written = if dropped == 0 {
+            line.as_deref().is_some_and(|line| self.lines.push(line))
+        } else {
+            event.line(time, client, dropped).is_some_and(|line| self.lines.push(&line))
+        };
+        if let (Some(trail), Some(line)) = (&self.trail, line) {
+            trail.push(line);
+        }
+        if !written {
+            self.dropped.fetch_add(dropped + 1, Ordering::Relaxed);
+        }
     }
 }
 

@@ -134,7 +134,7 @@ impl Broker {
     ///
     /// # Errors
     /// `vault_locked`, or what is wrong with the vault.
-    pub async fn ready(&self, event: &str) -> Result<()> {
+    pub async fn ready(&self, event: &'static str) -> Result<()> {
         if self.vault.is_ready() {
             return Ok(());
         }

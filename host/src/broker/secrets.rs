@@ -253,7 +253,7 @@ impl Broker {
         Ok((Held { name, record }, reference))
     }
 
-    fn record_simple(&self, event: &str, name: &str, result: &Result<SecretName>) {
+    fn record_simple(&self, event: &'static str, name: &str, result: &Result<SecretName>) {
         self.audit.record(Event {
             event,
             outcome: if result.is_ok() { Outcome::Ok } else { Outcome::Refused },

@@ -98,7 +98,7 @@ pub(super) fn run(options: &Options, exec: &Exec) -> Result<ExitCode> {
 /// Finds the program, asks whether it may have the secrets, and fetches them.
 pub(super) async fn prepare(
     broker: &Arc<Broker>,
-    event: &str,
+    event: &'static str,
     given: &Given,
     kept: &[(PathBuf, SecretName)],
     command: &[OsString],
@@ -139,7 +139,7 @@ pub(super) async fn prepare(
     Ok(Ok((plan, values)))
 }
 
-async fn spend(broker: &Broker, event: &str, name: &SecretName, plan: &Plan) -> Result<Spendable> {
+async fn spend(broker: &Broker, event: &'static str, name: &SecretName, plan: &Plan) -> Result<Spendable> {
     let process = plan.program.canonical.file_name().map(|name| name.to_string_lossy());
     broker.spendable(name, Door { event, process: process.as_deref(), destination: None }).await
 }

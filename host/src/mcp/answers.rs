@@ -3,22 +3,44 @@
 use std::io;
 
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, RequestId};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::vault::Account;
 
-/// What a tool says.
+/// What a tool says: an object.
 pub(super) struct Answer {
-    /// An object.
-    document: Value,
+    document: Document,
     is_error: bool,
+}
+
+/// The tools that agents call all day have their answers in types of their own, which are written without a detour.
+enum Document {
+    Members(Value),
+    Written(Zeroizing<Vec<u8>>),
 }
 
 /// `{"success": true, …}`.
 pub(super) fn success(members: Value) -> Answer {
     Answer::new(true, members, false)
+}
+
+/// `{"success": true, …}`, with the members of a struct.
+pub(super) fn written<T: Serialize>(members: &T) -> Answer {
+    #[derive(Serialize)]
+    struct Succeeded<'a, T> {
+        success: bool,
+        #[serde(flatten)]
+        members: &'a T,
+    }
+    // Room for nearly every answer: what outgrows it leaves a copy behind.
+    let mut text = Zeroizing::new(Vec::with_capacity(1024));
+    match serde_json::to_writer(&mut *text, &Succeeded { success: true, members }) {
+        Ok(()) => Answer { document: Document::Written(text), is_error: false },
+        Err(error) => failure(&Error::new(Code::Internal, format!("The answer has no form in JSON: {error}."), "Report this.")),
+    }
 }
 
 /// `{"success": false, …}` that is no error: a login that is pending, a token that was not there.
@@ -44,19 +66,22 @@ impl Answer {
         // absent, not null, as the predecessor left things out
         all.retain(|_, value| !value.is_null());
         all.shift_insert(0, "success".to_owned(), Value::Bool(success));
-        Self { document: Value::Object(all), is_error }
+        Self { document: Document::Members(Value::Object(all)), is_error }
     }
 
     /// Writes it as the line that answers the request of that id, as revisions up to 2025-11-25 have it: what the SDK
     /// would write, but with one look at the document instead of two.
-    pub(super) fn write(&self, id: &RequestId, line: &mut Vec<u8>) -> io::Result<()> {
-        let document = Zeroizing::new(serde_json::to_string(&self.document)?);
+    pub(super) fn write(self, id: &RequestId, line: &mut Vec<u8>) -> io::Result<()> {
+        let document = match self.document {
+            Document::Members(members) => Zeroizing::new(serde_json::to_vec(&members)?),
+            Document::Written(text) => text,
+        };
         line.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
         serde_json::to_writer(&mut *line, id)?;
         line.extend_from_slice(br#","result":{"content":[{"type":"text","text":"#);
         quote(&document, line);
         line.extend_from_slice(br#"}],"structuredContent":"#);
-        line.extend_from_slice(document.as_bytes());
+        line.extend_from_slice(&document);
         line.extend_from_slice(if self.is_error { br#","isError":true}}"# } else { b"}}" });
         line.push(b'\n');
         Ok(())
@@ -64,9 +89,9 @@ impl Answer {
 }
 
 /// JSON as a string in JSON. Of what has to be escaped there, JSON without white space has quotes and backslashes only.
-fn quote(json: &str, line: &mut Vec<u8>) {
+fn quote(json: &[u8], line: &mut Vec<u8>) {
     line.push(b'"');
-    for piece in json.as_bytes().split_inclusive(|byte| matches!(byte, b'"' | b'\\')) {
+    for piece in json.split_inclusive(|byte| matches!(byte, b'"' | b'\\')) {
         if let [plain @ .., special @ (b'"' | b'\\')] = piece {
             line.extend_from_slice(plain);
             line.extend_from_slice(&[b'\\', *special]);
@@ -79,8 +104,12 @@ fn quote(json: &str, line: &mut Vec<u8>) {
 
 impl From<Answer> for CallToolResponse {
     fn from(answer: Answer) -> Self {
-        let mut result = CallToolResult::success(vec![ContentBlock::text(answer.document.to_string())]);
-        result.structured_content = Some(answer.document);
+        let (text, members) = match answer.document {
+            Document::Members(members) => (members.to_string(), Some(members)),
+            Document::Written(text) => (String::from_utf8_lossy(&text).into_owned(), serde_json::from_slice(&text).ok()),
+        };
+        let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
+        result.structured_content = members;
         result.is_error = answer.is_error.then_some(true);
         result.into()
     }
@@ -93,7 +122,6 @@ mod tests {
     use rmcp::service::TxJsonRpcMessage;
 
     use super::*;
-    use crate::error::Code;
 
     #[test]
     fn what_is_written_here_is_what_the_sdk_writes() {
@@ -107,6 +135,7 @@ mod tests {
                 || success(json!({})),
                 || success(json!({ "left out": null, "last": 1 })),
                 || unfinished(json!({ "message": "Token not found" })),
+                || written(&json!({ "value": "\"quoted\" \\ \n é", "kept": null })),
                 || failure(&Error::new(Code::UnknownSecret, "Secret \"x\"\u{7} not found.", "Look.")),
             ] {
                 let mut ours = Vec::new();

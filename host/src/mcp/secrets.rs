@@ -1,8 +1,11 @@
 //! `store_secret`, `get_secret`, `resolve_secret`, `list_secrets`, `delete_secret`, `revoke_secret`.
 
+use std::borrow::Cow;
+
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::answers::{Answer, account, success};
+use super::answers::{Answer, account, success, written};
 use super::arguments::Arguments;
 use crate::broker::Broker;
 use crate::broker::revocation::{Revoked, Step};
@@ -16,6 +19,10 @@ use crate::vault::Stored;
 /// Said with every value that is handed out.
 const IN_THE_CONTEXT: &str =
     "The value is in your context now, and in whatever logs it. http_request spends a secret without showing it.";
+
+/// Said with every reference.
+const HOW_TO_USE_IT: &str = "Secret reference issued successfully. Pass its id to http_request as reference_id, and the broker adds \
+                             the secret; resolve_secret gives the value itself, where that is allowed.";
 
 pub(super) fn store(broker: &Broker, mut arguments: Arguments) -> Result<Answer> {
     let name = arguments.text("name")?;
@@ -34,35 +41,57 @@ pub(super) async fn get(broker: &Broker, mut arguments: Arguments) -> Result<Ans
     let limits = Limits::parse(max_uses.as_ref(), arguments.optional_list("hosts")?, arguments.optional_list("methods")?)?;
     arguments.end()?;
     let issued = broker.get_narrowed_secret(&name, &purpose, ttl_seconds.as_ref(), limits).await?;
-    let mut message = "Secret reference issued successfully. Pass its id to http_request as reference_id, and the broker adds \
-                       the secret; resolve_secret gives the value itself, where that is allowed."
-        .to_owned();
-    if let Some(why) = issued.clipped {
-        message.push_str(&format!(" It lives {} seconds only: {why}.", issued.lifetime));
-    }
-    let mut reference = json!({
-        "id": issued.id,
-        "name": issued.name.as_str(),
-        "purpose": issued.purpose,
-        "expiresAt": millis(issued.deadline.wall()),
-        "expiresIn": issued.lifetime,
-    });
-    if let Some(max_uses) = issued.limits.max_uses {
-        reference["maxUses"] = max_uses.into();
-    }
-    for (member, list) in [("hosts", &issued.limits.hosts), ("methods", &issued.limits.methods)] {
-        if let Some(list) = list {
-            reference[member] = json!(list);
-        }
-    }
-    Ok(success(json!({ "reference": reference, "message": message })))
+    let message = match issued.clipped {
+        Some(why) => Cow::Owned(format!("{HOW_TO_USE_IT} It lives {} seconds only: {why}.", issued.lifetime)),
+        None => Cow::Borrowed(HOW_TO_USE_IT),
+    };
+    let limits = &issued.limits;
+    let reference = Reference {
+        id: &issued.id,
+        name: issued.name.as_str(),
+        purpose: &issued.purpose,
+        expires_at: millis(issued.deadline.wall()),
+        expires_in: issued.lifetime,
+        max_uses: limits.max_uses,
+        hosts: limits.hosts.as_deref(),
+        methods: limits.methods.as_deref(),
+    };
+    Ok(written(&Issue { reference, message: &message }))
+}
+
+#[derive(Serialize)]
+struct Issue<'a> {
+    reference: Reference<'a>,
+    message: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Reference<'a> {
+    id: &'a str,
+    name: &'a str,
+    purpose: &'a str,
+    expires_at: u64,
+    expires_in: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_uses: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hosts: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    methods: Option<&'a [String]>,
+}
+
+#[derive(Serialize)]
+struct Resolved<'a> {
+    value: &'a str,
+    warning: &'static str,
 }
 
 pub(super) async fn resolve(broker: &Broker, mut arguments: Arguments) -> Result<Answer> {
     let reference_id = arguments.text("reference_id")?;
     arguments.end()?;
     let value = broker.resolve_secret(&reference_id).await?;
-    Ok(success(json!({ "value": value.expose(), "warning": IN_THE_CONTEXT })))
+    Ok(written(&Resolved { value: value.expose(), warning: IN_THE_CONTEXT }))
 }
 
 pub(super) fn delete(broker: &Broker, mut arguments: Arguments) -> Result<Answer> {

@@ -102,7 +102,7 @@ fn the_longest_entry_is_still_whole() {
         let some = Some(long.as_str());
         audit.name_client(&long, &long);
         audit.record(Event {
-            event: &long,
+            event: "scopes_widened",
             outcome: Outcome::Failed,
             secret: some,
             reference: some,
@@ -117,6 +117,33 @@ fn the_longest_entry_is_still_whole() {
         finish(&audit);
         assert_eq!(parsed(&memory)[0]["outcome"], "failed", "{}", memory.text());
     }
+}
+
+#[test]
+fn what_is_recorded_while_somebody_waits_is_written_when_it_is_settled_in_order_and_with_its_time() {
+    let memory = Memory::default();
+    let audit = Audit::to(memory.clone());
+    audit.hold();
+    for purpose in ["first", "second"] {
+        audit.record(Event { event: "get_secret", purpose: Some(purpose), uses: Some(1), ..Event::default() });
+    }
+    assert_eq!(memory.text(), "");
+    let before = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
+    std::thread::sleep(Duration::from_millis(20));
+    audit.settle();
+    audit.record(Event { event: "delete_secret", ..Event::default() });
+    finish(&audit);
+    let lines = parsed(&memory);
+    assert_eq!(lines.iter().map(|line| &line["event"]).collect::<Vec<_>>(), ["get_secret", "get_secret", "delete_secret"]);
+    assert_eq!((&lines[0]["purpose"], &lines[1]["purpose"], &lines[0]["uses"]), (&"first".into(), &"second".into(), &1.into()));
+    assert!(lines[1]["time"].as_str().unwrap() <= before.as_str() && lines[2]["time"].as_str().unwrap() > before.as_str());
+
+    // who ends the process waits for nobody to settle
+    audit.hold();
+    audit.record(Event { event: "list_secrets", ..Event::default() });
+    audit.flush();
+    finish(&audit);
+    assert_eq!(parsed(&memory).len(), 4);
 }
 
 /// Keeps everybody waiting until it is opened.

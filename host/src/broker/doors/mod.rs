@@ -39,7 +39,7 @@ pub struct Spendable {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Door<'a> {
     /// `exec`, `wrap`, `git_credential`, `token_command`.
-    pub event: &'a str,
+    pub event: &'static str,
     /// The program that gets it.
     pub process: Option<&'a str>,
     /// The host or tool where it is spent.

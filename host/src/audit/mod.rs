@@ -27,11 +27,11 @@ mod show;
 mod trail;
 mod verify;
 
-use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use crate::pipe::Output;
 use crate::telemetry::Lines;
 
 use entry::{By, Client, bounded};
@@ -74,7 +74,7 @@ impl Audit {
 
     /// The trail into `writer`.
     #[must_use]
-    pub fn to(writer: impl Write + Send + 'static) -> Self {
+    pub fn to(writer: impl Output) -> Self {
         Self::on(Lines::to(writer))
     }
 

@@ -20,12 +20,12 @@ use std::time::Duration;
 use rmcp::ServiceExt as _;
 use serde_json::Value;
 use tokio::runtime::Handle;
-pub use transport::Output;
 
 use crate::broker::Broker;
 use crate::broker::revocation::Revoked;
 use crate::broker::secrets::Overview;
 use crate::error::{Code, Error, Result};
+use crate::pipe::Output;
 use crate::vault::Account;
 
 /// What agents are told about using the broker: the rules that also stand in the documentation.

@@ -6,11 +6,11 @@
 //! writes its lines where they are said if standard error takes them without waiting, and the thread is for the rest.
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use crate::pipe::{self, SOME};
+use crate::pipe::{Output, SOME};
 
 /// At most this many bytes wait to be written.
 const CAPACITY: usize = 256 * 1024;
@@ -27,14 +27,12 @@ struct Shared {
     queue: Mutex<Queue>,
     changed: Condvar,
     /// Held while something is written, and by nobody else.
-    writer: Mutex<Box<dyn Write + Send>>,
-    /// Whether the writer takes [`SOME`] bytes without waiting.
-    takes_some_now: fn() -> bool,
+    writer: Mutex<Box<dyn Output>>,
 }
 
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<String>,
+    waiting: VecDeque<Vec<u8>>,
     bytes: usize,
     /// Something was taken out and is being written.
     writing: bool,
@@ -53,25 +51,20 @@ impl Lines {
     #[must_use]
     pub fn stderr() -> Self {
         static STDERR: OnceLock<Lines> = OnceLock::new();
-        STDERR.get_or_init(|| Self::of(io::stderr(), || pipe::takes_some_now(&io::stderr()))).clone()
+        STDERR.get_or_init(|| Self::to(io::stderr())).clone()
     }
 
     /// Lines into `writer`.
     #[must_use]
-    pub fn to(writer: impl Write + Send + 'static) -> Self {
-        Self::of(writer, || false)
-    }
-
-    fn of(writer: impl Write + Send + 'static, takes_some_now: fn() -> bool) -> Self {
-        let writer = Mutex::new(Box::new(writer) as Box<dyn Write + Send>);
-        Self(Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), writer, takes_some_now }))
+    pub fn to(writer: impl Output) -> Self {
+        Self(Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), writer: Mutex::new(Box::new(writer)) }))
     }
 
     /// Puts a line into the queue and returns at once: whether it fitted. Control characters become spaces, so that one
     /// line stays one line.
     #[must_use]
     pub fn push(&self, line: &str) -> bool {
-        let line = one_line(line);
+        let line = one_line(line).into_bytes();
         let mut queue = self.0.queue();
         if queue.closed || queue.bytes + line.len() > CAPACITY {
             return false;
@@ -124,10 +117,11 @@ impl Shared {
     /// Writes what waits, here where that waits for nobody, and leaves the rest to the thread. False when nobody can ever
     /// read it.
     fn write_now<'a>(self: &'a Arc<Self>, mut queue: MutexGuard<'a, Queue>) -> bool {
-        while !queue.waiting.is_empty() && !queue.writing && !queue.closed && (self.takes_some_now)() {
-            queue = self.write_some(queue);
+        let mut goes_on = true;
+        while goes_on && queue.has_work() && !queue.closed {
+            (queue, goes_on) = self.write_some(queue, |writer, piece| writer.write_now(piece));
         }
-        if !queue.waiting.is_empty() && !queue.writing && !queue.closed {
+        if queue.has_work() && !queue.closed {
             self.wake(&mut queue);
         }
         !queue.closed
@@ -148,30 +142,49 @@ impl Shared {
 
     /// Writes what waits, when there is something. False when nobody can ever read it.
     fn write_next(&self) -> bool {
-        let idle = |queue: &mut Queue| queue.waiting.is_empty() || queue.writing || queue.held;
-        let waited = self.changed.wait_while(self.queue(), idle);
-        let queue = self.write_some(waited.unwrap_or_else(PoisonError::into_inner));
+        let waited = self.changed.wait_while(self.queue(), |queue| !queue.has_work() || queue.held);
+        let queue = waited.unwrap_or_else(PoisonError::into_inner);
+        let (queue, _) = self.write_some(queue, |writer, piece| {
+            writer.write_all(piece).and_then(|()| writer.flush()).map(|()| piece.len())
+        });
         !queue.closed
     }
 
-    /// Writes the next lines, as many as a pipe takes in one piece.
-    fn write_some<'a>(&'a self, mut queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
-        let Some(mut piece) = queue.waiting.pop_front() else { return queue };
+    /// Writes the next lines, as many as a pipe takes in one piece. Whether it took them.
+    fn write_some<'a>(
+        &'a self,
+        mut queue: MutexGuard<'a, Queue>,
+        write: impl FnOnce(&mut dyn Output, &[u8]) -> io::Result<usize>,
+    ) -> (MutexGuard<'a, Queue>, bool) {
+        let Some(mut piece) = queue.waiting.pop_front() else { return (queue, false) };
         while let Some(next) = queue.waiting.pop_front_if(|next| piece.len() + next.len() <= SOME) {
-            piece.push_str(&next);
+            piece.extend_from_slice(&next);
         }
         queue.writing = true;
         drop(queue);
         // In one piece and without the queue's lock: this is the call that may block for ever.
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = writer.write_all(piece.as_bytes()).and_then(|()| writer.flush());
+        let written = write(&mut **writer, &piece);
         drop(writer);
         let mut queue = self.queue();
-        queue.bytes -= piece.len();
         queue.writing = false;
         queue.closed = written.is_err();
+        let taken = written.unwrap_or(piece.len());
+        queue.bytes -= taken;
+        let rest = piece.split_off(taken);
+        let took_all = rest.is_empty();
+        if !took_all {
+            queue.waiting.push_front(rest);
+        }
         self.changed.notify_all();
-        queue
+        (queue, took_all)
+    }
+}
+
+impl Queue {
+    /// Whether something waits that nobody is writing.
+    fn has_work(&self) -> bool {
+        !self.waiting.is_empty() && !self.writing
     }
 }
 
@@ -191,6 +204,7 @@ fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::io::Write;
     use std::sync::mpsc;
     use std::time::Instant;
 
@@ -231,6 +245,9 @@ pub(super) mod tests {
         }
     }
 
+    impl Output for Memory {}
+    impl Output for Stuck {}
+
     #[test]
     fn lines_come_out_whole_and_in_order() {
         let memory = Memory::default();
@@ -268,6 +285,7 @@ pub(super) mod tests {
                 Ok(())
             }
         }
+        impl Output for Closed {}
         let lines = Lines::to(Closed);
         let _ = lines.push("one");
         let _ = lines.push("two");
@@ -277,8 +295,24 @@ pub(super) mod tests {
 
     #[test]
     fn what_is_held_is_written_by_who_settles_it_if_that_waits_for_nobody() {
+        /// Takes what it can at once.
+        struct Free(Memory, usize);
+        impl Write for Free {
+            fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+                self.0.write(text)
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        impl Output for Free {
+            fn write_now(&mut self, text: &[u8]) -> io::Result<usize> {
+                self.0.write(&text[..text.len().min(self.1)])
+            }
+        }
+
         let memory = Memory::default();
-        let lines = Lines::of(memory.clone(), || true);
+        let lines = Lines::to(Free(memory.clone(), SOME));
         lines.hold();
         for number in 0..100 {
             assert!(lines.push(&format!("line {number} {}", "x".repeat(100))));
@@ -289,13 +323,15 @@ pub(super) mod tests {
         assert_eq!(memory.text(), expected, "written when it returns");
         assert!(!lines.0.queue().started, "and no thread was needed");
 
-        let memory = Memory::default();
-        let lines = Lines::to(memory.clone());
-        lines.hold();
-        assert!(lines.push("waits"));
-        lines.settle();
-        assert!(lines.flush(Duration::from_secs(5)));
-        assert_eq!(memory.text(), "waits\n");
+        for takes in [0, 7] {
+            let memory = Memory::default();
+            let lines = Lines::to(Free(memory.clone(), takes));
+            lines.hold();
+            assert!(lines.push("waits, or its second half does: é"));
+            lines.settle();
+            assert!(lines.flush(Duration::from_secs(5)));
+            assert_eq!(memory.text(), "waits, or its second half does: é\n");
+        }
     }
 
     #[test]

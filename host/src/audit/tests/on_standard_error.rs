@@ -1,5 +1,6 @@
 //! The lines on standard error.
 
+use std::io::Write;
 use std::sync::{Condvar, Mutex};
 
 use serde_json::Value;
@@ -156,6 +157,8 @@ impl Gate {
         self.0.1.notify_all();
     }
 }
+
+impl crate::pipe::Output for Gate {}
 
 impl Write for Gate {
     fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {

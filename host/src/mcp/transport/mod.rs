@@ -37,8 +37,8 @@ use rmcp::transport::Transport;
 use tokio::sync::{Notify, mpsc};
 
 use super::answers::Answer;
+use crate::pipe::Output;
 use write::Outgoing;
-pub use write::Output;
 
 /// Messages that were read and not yet handled.
 const READ_AHEAD: usize = 64;

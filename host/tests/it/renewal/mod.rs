@@ -44,6 +44,8 @@ struct Scene {
 #[derive(Clone, Default)]
 struct Trail(Arc<Mutex<Vec<u8>>>);
 
+impl credentials_broker::pipe::Output for Trail {}
+
 impl Write for Trail {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);

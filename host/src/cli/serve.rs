@@ -1,7 +1,7 @@
 //! Without a command: the MCP server on standard input and output.
 
 use std::env::VarError;
-use std::io::IsTerminal as _;
+use std::io::{BufRead as _, BufReader, IsTerminal as _};
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -37,10 +37,13 @@ pub(super) fn run(options: &Options) -> Result<()> {
     // One thread: a message costs two switches fewer, and nothing here computes for long. A component that does is
     // interrupted every ten milliseconds, and compiling has a thread of its own.
     let runtime = started(tokio::runtime::Builder::new_current_thread().enable_all().build())?;
-    let served = runtime.block_on(mcp::serve(broker, std::io::stdin(), std::io::stdout()));
+    // A client writes its first message as soon as the process is there. Until it has, there is nothing else to do.
+    let mut input = BufReader::with_capacity(mcp::READ, std::io::stdin());
+    let _ = input.fill_buf();
+    runtime.block_on(mcp::serve(broker, input, std::io::stdout()));
     // A command that a setting runs, or a read of a pipe, must not hold the process up.
     runtime.shutdown_timeout(Duration::from_millis(50));
-    served
+    Ok(())
 }
 
 /// A broker for an agent.

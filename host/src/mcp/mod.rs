@@ -12,7 +12,7 @@ mod server;
 mod tokens;
 mod transport;
 
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,6 @@ use tokio::runtime::Handle;
 use crate::broker::Broker;
 use crate::broker::revocation::Revoked;
 use crate::broker::secrets::Overview;
-use crate::error::{Code, Error, Result};
 use crate::pipe::Output;
 use crate::vault::Account;
 
@@ -52,16 +51,15 @@ pub fn shown_account(account: &Account) -> Value {
 /// How long calls under way may take to answer once the client has gone.
 const LEAVE: Duration = Duration::from_millis(300);
 
-/// Serves one client until it goes: end of input, or nobody reads the output.
-///
-/// # Errors
-/// `internal` where the threads cannot be started. A client that leaves is no error, however it leaves.
-pub async fn serve(broker: Arc<Broker>, input: impl Read + Send + 'static, output: impl Output) -> Result<()> {
-    let failed =
-        |error: std::io::Error| Error::new(Code::Internal, format!("The transport does not start: {error}."), "Try again.");
+/// How much of the input is best read at once, in bytes.
+pub const READ: usize = 64 * 1024;
+
+/// Serves one client until it goes: end of input, or nobody reads the output. What is in the input's buffer already is
+/// answered first, before a thread is started to read more.
+pub async fn serve(broker: Arc<Broker>, input: BufReader<impl Read + Send + 'static>, output: impl Output) {
     let server = Arc::new(server::Server::new(Arc::clone(&broker)));
     let at_once = server::AtOnce { server: Arc::clone(&server), runtime: Handle::current() };
-    let (lines, ends) = transport::Lines::start(input, output, at_once).map_err(failed)?;
+    let (lines, ends) = transport::Lines::new(input, output, at_once);
     // Boxed: as one type it is deeper than the compiler looks.
     let mut serving: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
         // Err: the client left before it said a word.
@@ -79,5 +77,4 @@ pub async fn serve(broker: Arc<Broker>, input: impl Read + Send + 'static, outpu
         let _ = tokio::time::timeout(LEAVE, &mut serving).await;
     }
     ends.written().await;
-    Ok(())
 }

@@ -9,11 +9,10 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::fmt::Write as _;
 use std::hash::{BuildHasher as _, RandomState};
 
 use base64::Engine as _;
-use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
+use base64::prelude::BASE64_STANDARD_NO_PAD;
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
@@ -44,28 +43,35 @@ impl Scrubber {
             return;
         }
         // as it stands in a query, and in a JSON text
-        self.add_form(text.replace(' ', "+"));
+        if text.contains(' ') {
+            self.add_form(text.replace(' ', "+"));
+        }
         let json = Zeroizing::new(serde_json::Value::from(text).to_string());
-        self.add_form(json.trim_matches('"').to_owned());
-        self.add_form(text.bytes().fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        }));
+        if let Some(inner) = json.get(1..json.len() - 1).filter(|inner| *inner != text) {
+            self.add_form(inner.to_owned());
+        }
+        const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+        self.add_form(text.bytes().flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]).collect());
+        self.add_base64(text);
         // Basic authentication form-encodes before it goes to base64 (RFC 6749 section 2.3.1), but for `basic-raw`.
         let encoded = Zeroizing::new(form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>());
-        for text in [text, encoded.as_str()] {
-            for skip in 0..3 {
-                // Base64 of a text that holds the secret: which of three alignments it has is not known, and the first
-                // and last characters depend on the neighbours.
-                let padded = Zeroizing::new([&b"\0\0"[..skip], text.as_bytes()].concat());
-                for engine in [BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD] {
-                    let encoded = Zeroizing::new(engine.encode(padded.as_slice()));
-                    let start = (skip * 8).div_ceil(6);
-                    let end = padded.len() * 8 / 6;
-                    if let Some(inner) = encoded.get(start..end) {
-                        self.add_form(inner.to_owned());
-                    }
-                }
+        if *encoded != text {
+            self.add_base64(&encoded);
+        }
+    }
+
+    /// Base64 of a text that holds this one: which of three alignments it has is not known, and the first and last characters
+    /// depend on the neighbours.
+    fn add_base64(&mut self, text: &str) {
+        for skip in 0..3 {
+            let padded = Zeroizing::new([&b"\0\0"[..skip], text.as_bytes()].concat());
+            let encoded = Zeroizing::new(BASE64_STANDARD_NO_PAD.encode(padded.as_slice()));
+            let (start, end) = ((skip * 8).div_ceil(6), padded.len() * 8 / 6);
+            let Some(inner) = encoded.get(start..end) else { continue };
+            self.add_form(inner.to_owned());
+            // the alphabet of RFC 4648 section 5 differs in two characters
+            if inner.contains(['+', '/']) {
+                self.add_form(inner.replace('+', "-").replace('/', "_"));
             }
         }
     }
@@ -116,6 +122,8 @@ impl Scrubber {
 
 #[cfg(test)]
 mod tests {
+    use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+
     use super::*;
 
     #[test]

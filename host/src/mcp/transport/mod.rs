@@ -23,7 +23,7 @@ mod tool_call;
 mod write;
 
 use std::collections::HashSet;
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -70,7 +70,11 @@ pub(super) struct Lines {
     begun: bool,
     session: Arc<Session>,
     ended: Arc<Notify>,
+    /// Starts the thread that reads.
+    reading: Option<Reading>,
 }
+
+type Reading = Box<dyn FnOnce() -> std::io::Result<()> + Send>;
 
 /// Ends of the transport that outlive it.
 pub(super) struct Ends {
@@ -121,19 +125,22 @@ impl Session {
 }
 
 impl Lines {
-    /// Starts to read.
-    pub(super) fn start(
-        input: impl Read + Send + 'static,
+    /// A transport that reads once somebody wants to receive what is not in `input`'s buffer yet: a message that is there is
+    /// answered before a thread is started.
+    pub(super) fn new(
+        mut input: BufReader<impl Read + Send + 'static>,
         output: impl Output,
         at_once: impl AtOnce,
-    ) -> std::io::Result<(Self, Ends)> {
+    ) -> (Self, Ends) {
         let (messages, incoming) = mpsc::channel(READ_AHEAD);
         let ended = Arc::new(Notify::new());
         let session = Arc::<Session>::default();
         let outgoing = Outgoing::new(output, Arc::clone(&ended));
-        read::start(input, read::To { messages, outgoing: outgoing.clone(), session: Arc::clone(&session), at_once })?;
+        let to = read::To { messages, outgoing: outgoing.clone(), session: Arc::clone(&session), at_once };
+        read::first(&mut input, &to);
+        let reading: Reading = Box::new(move || read::start(input, to));
         let ends = Ends { ended: Arc::clone(&ended), outgoing: outgoing.backlog() };
-        Ok((Self { incoming, outgoing, under_way: HashSet::new(), begun: false, session, ended }, ends))
+        (Self { incoming, outgoing, under_way: HashSet::new(), begun: false, session, ended, reading: Some(reading) }, ends)
     }
 
     fn refuse(&self, id: Option<RequestId>, code: i32, reason: String) {
@@ -174,6 +181,13 @@ impl Transport<RoleServer> for Lines {
             // Dropped and begun anew whenever an answer is ready, so this looks again at once.
             if self.under_way.len() >= UNDER_WAY {
                 tokio::time::sleep(MOMENT).await;
+            }
+            if self.incoming.is_empty()
+                && let Some(start) = self.reading.take()
+                && let Err(error) = start()
+            {
+                // What the thread would have sent to is gone with it: nothing will come.
+                tracing::error!("standard input cannot be read: {error}");
             }
             let Some(incoming) = self.incoming.recv().await else {
                 self.ended.notify_one();

@@ -17,8 +17,6 @@ use super::{AtOnce, Incoming, Session};
 
 /// The longest line, in bytes.
 const MAX_LINE: usize = 16 << 20;
-/// How much is read at once.
-const READ: usize = 64 * 1024;
 /// Answers are written when they have come to so many bytes, even if there is more to answer.
 const PIECE: usize = 32 * 1024;
 
@@ -35,14 +33,25 @@ pub(super) struct To<A> {
 }
 
 /// Starts the thread.
-pub(super) fn start(input: impl Read + Send + 'static, to: To<impl AtOnce>) -> io::Result<()> {
-    std::thread::Builder::new().name("stdin".to_owned()).spawn(move || drop(read(input, &to)))?;
+pub(super) fn start(mut input: BufReader<impl Read + Send + 'static>, to: To<impl AtOnce>) -> io::Result<()> {
+    std::thread::Builder::new().name("stdin".to_owned()).spawn(move || drop(read(&mut input, &to)))?;
     Ok(())
 }
 
+/// Passes on the first message, if it was read already.
+pub(super) fn first(input: &mut BufReader<impl Read>, to: &To<impl AtOnce>) {
+    let Some(end) = input.buffer().iter().position(|byte| *byte == b'\n') else { return };
+    if let Some(parsed) = parse(&input.buffer()[..end]) {
+        let incoming = Incoming::from(parsed);
+        to.counted(&incoming);
+        // There is room: it is the first.
+        let _ = to.messages.try_send(incoming);
+    }
+    input.consume(end + 1);
+}
+
 /// Reads until there is no more, or nobody wants to know.
-fn read(input: impl Read, to: &To<impl AtOnce>) -> io::Result<()> {
-    let mut input = BufReader::with_capacity(READ, input);
+fn read(mut input: &mut BufReader<impl Read>, to: &To<impl AtOnce>) -> io::Result<()> {
     let mut line = Vec::new();
     // Answers that are not on their way yet, and whether there may be something to settle.
     let (mut answers, mut asked) = (Vec::new(), false);
@@ -98,13 +107,7 @@ fn read(input: impl Read, to: &To<impl AtOnce>) -> io::Result<()> {
             to.leave(&mut answers)?;
             asked = false;
         }
-        let wants_an_answer = match &incoming {
-            Incoming::Message(message) => matches!(**message, JsonRpcMessage::Request(_)),
-            Incoming::Refused { .. } => true,
-        };
-        if wants_an_answer {
-            to.session.passed_on();
-        }
+        to.counted(&incoming);
         if to.messages.blocking_send(incoming).is_err() {
             return Ok(());
         }
@@ -112,6 +115,17 @@ fn read(input: impl Read, to: &To<impl AtOnce>) -> io::Result<()> {
 }
 
 impl<A: AtOnce> To<A> {
+    /// Counts what is passed on, if it will be answered.
+    fn counted(&self, incoming: &Incoming) {
+        let wants_an_answer = match incoming {
+            Incoming::Message(message) => matches!(**message, JsonRpcMessage::Request(_)),
+            Incoming::Refused { .. } => true,
+        };
+        if wants_an_answer {
+            self.session.passed_on();
+        }
+    }
+
     /// The answers go first: somebody waits for them. What is written down of the calls follows at once, also where nobody
     /// reads the answers any more.
     fn leave(&self, answers: &mut Vec<u8>) -> io::Result<()> {
@@ -173,9 +187,9 @@ mod tests {
 
     #[test]
     fn an_endless_line_is_refused_without_being_kept_and_the_next_is_read() {
-        let huge = io::repeat(b'x').take(MAX_LINE as u64 * 2);
+        let huge = io::repeat(b'x').take(MAX_LINE as u64 * 2).chain(&b"\n"[..]).chain(PING).chain(&b"\n"[..]);
         let (send, mut receive) = mpsc::channel(8);
-        read(huge.chain(&b"\n"[..]).chain(PING).chain(&b"\n"[..]), &to(send).0).unwrap();
+        read(&mut BufReader::new(huge), &to(send).0).unwrap();
         assert!(matches!(receive.try_recv().unwrap(), Incoming::Refused { code: -32600, .. }));
         assert!(matches!(receive.try_recv().unwrap(), Incoming::Message(_)));
         assert!(receive.try_recv().is_err());
@@ -185,13 +199,13 @@ mod tests {
     fn a_call_is_answered_here_once_the_client_was_greeted_and_nothing_before_it_is_open() {
         let (send, mut receive) = mpsc::channel(8);
         let (to, mut reader) = to(send);
-        read(call(1, "a").as_bytes(), &to).unwrap();
+        read(&mut BufReader::new(call(1, "a").as_bytes()), &to).unwrap();
         assert!(receive.try_recv().is_ok() && !to.session.is_plain(Duration::ZERO), "not greeted");
 
         to.session.answered();
         to.session.greetings.store(1, Ordering::Release);
         let lines = [call(2, "a"), call(3, "a"), call(4, "b"), call(5, "a"), call(6, "c")].concat();
-        read(lines.as_bytes(), &to).unwrap();
+        read(&mut BufReader::new(lines.as_bytes()), &to).unwrap();
         let passed_on = std::iter::from_fn(|| receive.try_recv().ok()).count();
         assert_eq!(passed_on, 3, "what cannot be answered here, and what comes after it");
 
@@ -201,7 +215,7 @@ mod tests {
         assert!(to.session.is_plain(Duration::from_secs(60)));
         answering.join().unwrap();
         to.session.greetings.store(2, Ordering::Release);
-        read(call(7, "a").as_bytes(), &to).unwrap();
+        read(&mut BufReader::new(call(7, "a").as_bytes()), &to).unwrap();
         assert!(receive.try_recv().is_ok(), "a second greeting may have changed the revision");
 
         drop(to);

@@ -82,10 +82,8 @@ mod tests {
     type Way = fn(&io::PipeWriter, &[u8]) -> io::Result<usize>;
 
     /// Both ways: the second is what other platforms and old kernels have.
-    const WAYS: [Way; 2] = [
-        |pipe, text| write_now(pipe, text),
-        |mut pipe, text| if takes_some_now(pipe) { pipe.write(text) } else { Ok(0) },
-    ];
+    const WAYS: [Way; 2] =
+        [|pipe, text| write_now(pipe, text), |mut pipe, text| if takes_some_now(pipe) { pipe.write(text) } else { Ok(0) }];
 
     #[test]
     fn a_pipe_takes_some_until_it_is_full_and_again_when_it_was_read() {

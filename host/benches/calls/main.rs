@@ -80,7 +80,9 @@ impl Client {
     fn start() -> Self {
         let (server_in, to) = std::io::pipe().unwrap();
         let (from, server_out) = std::io::pipe().unwrap();
-        std::thread::spawn(move || runtime().block_on(mcp::serve(broker(), BufReader::with_capacity(mcp::READ, server_in), server_out)));
+        std::thread::spawn(move || {
+            runtime().block_on(mcp::serve(broker(), BufReader::with_capacity(mcp::READ, server_in), server_out))
+        });
         let mut client = Self { to, from: BufReader::new(from), line: String::new() };
         let hello =
             json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "bench", "version": "1" } });

@@ -4,26 +4,68 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use wasmtime::{Cache, CacheConfig, Config, Engine};
+use wasmtime::{Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::error::{Code, Error, Result};
 
 /// How often a running component is interrupted to look at the clock.
 pub(super) const TICK: Duration = Duration::from_millis(10);
 
-/// An engine, with a cache of what was compiled or without.
-pub(super) fn engine(cache: Option<Cache>) -> Result<Engine> {
-    let mut config = Config::new();
-    config.epoch_interruption(true);
-    config.wasm_component_model(true);
-    config.cache(cache);
-    Engine::new(&config).map_err(|error| {
+/// How many components run at once; further calls wait.
+pub(super) const CALLS: usize = 16;
+/// How many memories one component may have, and how many tables.
+const EACH: u32 = 64;
+/// The most elements of one table: what an operator may allow all of a component's together.
+const TABLE: usize = 1_000_000;
+/// Of memory that a call used, what the next call finds in its place, wiped, in bytes.
+const KEPT: usize = 256 << 10;
+/// The same of a call's stack.
+const KEPT_STACK: usize = 32 << 10;
+/// How many places for memories, tables and stacks are kept so when nothing runs.
+const WARM: u32 = 4;
+
+/// An engine, with a cache of what was compiled or without. It has a place for everything that [`CALLS`] components need
+/// at once: to map it for every call would take twice as long as most calls.
+pub(super) fn engine(cache: Option<&Cache>) -> Result<Engine> {
+    let with = |strategy| {
+        let mut config = Config::new();
+        config.epoch_interruption(true);
+        config.wasm_component_model(true);
+        config.cache(cache.cloned());
+        config.allocation_strategy(strategy);
+        // what the host's side of a call left there
+        config.async_stack_zeroing(true);
+        Engine::new(&config)
+    };
+    // Where address space is short, each call maps what it needs.
+    let engine = with(InstanceAllocationStrategy::Pooling(places())).or_else(|_| with(InstanceAllocationStrategy::OnDemand));
+    engine.map_err(|error| {
         Error::new(
             Code::Internal,
             format!("The WebAssembly engine does not start: {error:#}."),
             "Report this with your platform's name.",
         )
     })
+}
+
+/// Addresses are set aside, memory is not: that comes when it is used.
+fn places() -> PoolingAllocationConfig {
+    // A store may outlive its call for a moment.
+    let calls = 2 * CALLS as u32;
+    let mut places = PoolingAllocationConfig::new();
+    places.total_stacks(calls).total_memories(EACH * calls).total_tables(EACH * calls);
+    places
+        .max_memories_per_component(EACH)
+        .max_tables_per_component(EACH)
+        .max_memories_per_module(EACH)
+        .max_tables_per_module(EACH);
+    // Counted only, and what counts is the call's own limit.
+    places.total_core_instances(u32::MAX).total_component_instances(u32::MAX);
+    places.max_core_instance_size(64 << 20).max_component_instance_size(64 << 20);
+    places.table_elements(TABLE);
+    places.linear_memory_keep_resident(KEPT).table_keep_resident(KEPT_STACK).async_stack_keep_resident(KEPT_STACK);
+    places.max_unused_warm_slots(WARM).pagemap_scan(Enabled::Auto);
+    places
 }
 
 /// A compile cache in a folder, which is made private first.
@@ -78,6 +120,8 @@ struct Shared {
 #[derive(Default)]
 struct Work {
     calls: usize,
+    /// The clock waits for work.
+    asleep: bool,
     over: bool,
 }
 
@@ -104,8 +148,12 @@ impl Clock {
     }
 
     pub(super) fn run(&self) -> Running {
-        self.0.lock().calls += 1;
-        self.0.woken.notify_one();
+        let mut work = self.0.lock();
+        work.calls += 1;
+        if work.asleep {
+            self.0.woken.notify_one();
+        }
+        drop(work);
         Running(Arc::clone(&self.0))
     }
 }
@@ -132,8 +180,10 @@ impl Shared {
     fn wait_for_work(&self) -> bool {
         let mut work = self.lock();
         while work.calls == 0 && !work.over {
+            work.asleep = true;
             work = self.woken.wait(work).unwrap_or_else(PoisonError::into_inner);
         }
+        work.asleep = false;
         !work.over
     }
 }

@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use url::Url;
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use wasmtime::{Engine, Store, UpdateDeadline};
@@ -107,6 +108,8 @@ struct Inner {
     engine: Engine,
     linker: Linker<State>,
     clock: engine::Clock,
+    /// One for each call that may run beside others.
+    places: Semaphore,
     workshop: Workshop,
     /// Compiles in place of this process.
     elsewhere: Option<compile::Elsewhere>,
@@ -221,7 +224,7 @@ impl Sandbox {
     /// `internal` where the platform cannot run the engine.
     pub fn new(workshop: &Workshop) -> Result<Self> {
         let (cache, elsewhere) = workshop.open();
-        let engine = engine::engine(cache)?;
+        let engine = engine::engine(cache.as_ref())?;
         let mut linker = Linker::new(&engine);
         let linked = wasmtime_wasi::p2::add_to_linker_async(&mut linker)
             .and_then(|()| bindings::host::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state));
@@ -229,7 +232,8 @@ impl Sandbox {
             Error::new(Code::Internal, format!("The host's functions cannot be linked: {error:#}."), "Report this.")
         })?;
         let clock = engine::Clock::start(&engine);
-        Ok(Self(Arc::new(Inner { engine, linker, clock, workshop: workshop.clone(), elsewhere })))
+        let places = Semaphore::new(engine::CALLS);
+        Ok(Self(Arc::new(Inner { engine, linker, clock, places, workshop: workshop.clone(), elsewhere })))
     }
 
     /// Compiles (or takes from the cache), checks and links a component.
@@ -355,7 +359,13 @@ impl Prepared {
 
     /// The deadline around everything; the clock runs meanwhile.
     async fn bounded<T>(&self, work: impl Future<Output = wasmtime::Result<T>>, deadline: Duration) -> Result<T, String> {
-        let _running = self.sandbox.0.clock.run();
+        let Inner { places, clock, .. } = &*self.sandbox.0;
+        let work = async {
+            // never closed
+            let _place = places.acquire().await?;
+            let _running = clock.run();
+            work.await
+        };
         match within(deadline, work).await {
             Some(Ok(value)) => Ok(value),
             Some(Err(error)) => Err(reason(&error)),

@@ -144,9 +144,8 @@ impl Shared {
     fn write_next(&self) -> bool {
         let waited = self.changed.wait_while(self.queue(), |queue| !queue.has_work() || queue.held);
         let queue = waited.unwrap_or_else(PoisonError::into_inner);
-        let (queue, _) = self.write_some(queue, |writer, piece| {
-            writer.write_all(piece).and_then(|()| writer.flush()).map(|()| piece.len())
-        });
+        let (queue, _) =
+            self.write_some(queue, |writer, piece| writer.write_all(piece).and_then(|()| writer.flush()).map(|()| piece.len()));
         !queue.closed
     }
 

@@ -70,3 +70,20 @@ async fn a_limit_outside_of_its_bounds_is_an_error_of_the_file() {
         assert!(ended.stderr.contains("[providers.github] limits"), "{wrong}: {}", ended.stderr);
     }
 }
+
+/// As in a container that is given little of it: no place for all calls at once is set aside then.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn where_address_space_is_short_components_run_all_the_same() {
+    let launch = Launch::new();
+    let file = launch.home().join("acme.wasm");
+    std::fs::write(&file, Guest::new("acme").bytes()).unwrap();
+    mode(&file, 0o644);
+    let mut terminal = Terminal::of(&launch);
+    let program = std::mem::replace(&mut terminal.program, "sh".into());
+    // in KiB: enough for one component's memory, which has 4 GiB of addresses
+    let limited = "ulimit -v 12000000 && exec \"$0\" \"$@\"";
+    terminal.arguments.splice(0..0, ["-c", limited, program.to_str().unwrap()].map(str::to_owned));
+    let json = terminal.providers(&["inspect", file.to_str().unwrap(), "--json"]).await;
+    assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["descriptor"]["name"], "acme");
+}

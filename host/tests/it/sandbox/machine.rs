@@ -95,6 +95,54 @@ async fn tables_and_instances_have_an_end() {
 }
 
 #[tokio::test]
+async fn a_call_finds_nothing_of_the_one_before_it_however_that_ended() {
+    let bench = Bench::new().await;
+    // Marks memory that was there and memory that it asked for, a global and a table; traps where it finds a mark.
+    let places = [64, 65_000, 70_000, 200_000, 1_000_000, 4_000_000];
+    let marks: String = places
+        .iter()
+        .map(|at| {
+            format!(
+                "(if (i32.eq (i32.load (i32.const {at})) (i32.const 1234567)) (then (unreachable)))
+                 (i32.store (i32.const {at}) (i32.const 1234567))"
+            )
+        })
+        .collect();
+    for end in ["(call $pairs (i32.const 0) (i32.const 0))", "(call $for-ever) (unreachable)"] {
+        let marking = Guest::new("guest")
+            .with("(table $seen 9 funcref) (elem declare func $for-ever) (global $mark (mut i32) (i32.const 0))")
+            .resolve(&format!(
+                "(drop (memory.grow (i32.const 64))) {marks}
+                 (if (global.get $mark) (then (unreachable))) (global.set $mark (i32.const 1))
+                 (if (i32.eqz (ref.is_null (table.get $seen (i32.const 3)))) (then (unreachable)))
+                 (table.set $seen (i32.const 3) (ref.func $for-ever)) {end}"
+            ));
+        let subject = bench.load(&marking).await.limited(SHORT);
+        for _ in 0..3 {
+            match subject.resolve().await {
+                Ok(pairs) => assert!(pairs.is_empty()),
+                other => fault_with(other, "computed for too long"),
+            }
+        }
+    }
+    bench.is_unharmed().await;
+}
+
+#[tokio::test]
+async fn of_more_calls_at_once_than_have_a_place_each_gets_its_turn() {
+    let bench = Bench::new().await;
+    let good = bench.load(&Guest::new("guest")).await;
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..100 {
+        let (component, context) = (good.component.clone(), bench.context());
+        calls.spawn(async move { component.authorization(&context, &[]).await.map_err(|error| format!("{error:?}")) });
+    }
+    for outcome in calls.join_all().await {
+        outcome.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_trap_and_an_endless_recursion_are_told_as_what_they_are() {
     let bench = Bench::new().await;
     let trap = Guest::new("guest").exchange("(unreachable)");

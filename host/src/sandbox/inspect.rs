@@ -36,7 +36,7 @@ pub(super) fn not_a_component(bytes: &[u8], reason: &str) -> Error {
         );
     }
     rejected(
-        format!("This component is damaged, or made for a newer engine: {}.", crate::error::foreign(reason)),
+        format!("This component is damaged, too large, or made for a newer engine: {}.", crate::error::foreign(reason)),
         "If you installed it, get it again and compare its digest. If you wrote it, build it with tools of this year.",
     )
 }

@@ -4,34 +4,35 @@
 //! than most of what there is to say; where a pipe has room, whoever has something short may write it.
 
 use std::io::{self, Write};
+#[cfg(unix)]
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The most that is written in one piece without waiting, in bytes: what a pipe with room for anything takes whole
-/// (`PIPE_BUF` on Linux), and less than what a socket has room for when it says so.
-pub const SOME: usize = 4096;
+/// The most that is written in one piece without waiting, in bytes: what a pipe with room for anything takes whole (`PIPE_BUF`),
+/// and less than what a socket has room for when it says so.
+pub const SOME: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 
 /// Somewhere to write to.
 pub trait Output: Write + Send + 'static {
     /// Writes as much of at most [`SOME`] bytes as goes without waiting for a reader, mostly all or nothing, and says how
-    /// much. Where the platform does not tell: nothing.
-    ///
-    /// # Errors
-    /// Nobody will ever read it.
-    fn write_now(&mut self, _: &[u8]) -> io::Result<usize> {
-        Ok(0)
+    /// much. Where the platform does not tell, or something is wrong: nothing, and an ordinary write will find out.
+    fn write_now(&mut self, _: &[u8]) -> usize {
+        0
     }
 }
 
 #[cfg(unix)]
 impl Output for io::Stdout {
-    fn write_now(&mut self, text: &[u8]) -> io::Result<usize> {
-        write_now(self, text)
+    fn write_now(&mut self, text: &[u8]) -> usize {
+        static CANNOT_TELL: AtomicBool = AtomicBool::new(false);
+        write_now(self, text, &CANNOT_TELL)
     }
 }
 
 #[cfg(unix)]
 impl Output for io::Stderr {
-    fn write_now(&mut self, text: &[u8]) -> io::Result<usize> {
-        write_now(self, text)
+    fn write_now(&mut self, text: &[u8]) -> usize {
+        static CANNOT_TELL: AtomicBool = AtomicBool::new(false);
+        write_now(self, text, &CANNOT_TELL)
     }
 }
 
@@ -44,24 +45,28 @@ impl Output for io::Stderr {}
 impl Output for io::PipeWriter {}
 
 impl Output for io::Sink {
-    fn write_now(&mut self, text: &[u8]) -> io::Result<usize> {
-        self.write(text)
+    fn write_now(&mut self, text: &[u8]) -> usize {
+        text.len()
     }
 }
 
+/// `cannot_tell` remembers that the system does not know of such writes, or not to this kind of file: pipes and sockets before
+/// Linux 6.4, files on many file systems, sandboxes that do not let the call through.
 #[cfg(unix)]
-fn write_now(file: &impl std::os::fd::AsFd, text: &[u8]) -> io::Result<usize> {
+fn write_now(file: &impl std::os::fd::AsFd, text: &[u8], cannot_tell: &AtomicBool) -> usize {
     #[cfg(target_os = "linux")]
-    {
+    if !cannot_tell.load(Ordering::Relaxed) {
         use rustix::io::{Errno, ReadWriteFlags, pwritev2};
-        // At the file's own position, and only if that need not wait. Files on many file systems cannot tell, nor old kernels.
+        // at the file's own position
         match pwritev2(file, &[io::IoSlice::new(text)], u64::MAX, ReadWriteFlags::NOWAIT) {
-            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::SPIPE) => {}
-            Err(Errno::AGAIN | Errno::INTR) => return Ok(0),
-            written => return Ok(written?),
+            Ok(count) => return count,
+            Err(Errno::AGAIN | Errno::INTR | Errno::PIPE) => return 0,
+            Err(_) => cannot_tell.store(true, Ordering::Relaxed),
         }
     }
-    if takes_some_now(file) { Ok(rustix::io::write(file, text)?) } else { Ok(0) }
+    #[cfg(not(target_os = "linux"))]
+    let _ = cannot_tell;
+    if takes_some_now(file) { rustix::io::write(file, text).unwrap_or(0) } else { 0 }
 }
 
 /// Whether [`SOME`] bytes can be written to it now without waiting, unless somebody else writes there first.
@@ -79,11 +84,11 @@ mod tests {
 
     use super::*;
 
-    type Way = fn(&io::PipeWriter, &[u8]) -> io::Result<usize>;
+    type Way = fn(&io::PipeWriter, &[u8]) -> usize;
 
     /// Both ways: the second is what other platforms and old kernels have.
     const WAYS: [Way; 2] =
-        [|pipe, text| write_now(pipe, text), |mut pipe, text| if takes_some_now(pipe) { pipe.write(text) } else { Ok(0) }];
+        [|pipe, text| write_now(pipe, text, &AtomicBool::new(false)), |pipe, text| write_now(pipe, text, &AtomicBool::new(true))];
 
     #[test]
     fn a_pipe_takes_some_until_it_is_full_and_again_when_it_was_read() {
@@ -91,15 +96,15 @@ mod tests {
             let (mut reader, writer) = io::pipe().unwrap();
             let mut written = 0;
             // would wait for ever, were it not asked first
-            while way(&writer, &[b'x'; SOME]).unwrap() == SOME {
+            while way(&writer, &[b'x'; SOME]) == SOME {
                 written += SOME;
             }
             assert!(written >= SOME, "an empty pipe takes something");
             let mut all = vec![0; written];
             reader.read_exact(&mut all).unwrap();
-            assert_eq!(way(&writer, b"again").unwrap(), 5);
+            assert_eq!(way(&writer, b"again"), 5);
             drop(reader);
-            assert!(!matches!(way(&writer, b"x"), Ok(1)), "nobody is there to read it");
+            assert_eq!(way(&writer, b"x"), 0, "nobody is there to read it");
         }
     }
 
@@ -107,10 +112,18 @@ mod tests {
     fn a_file_takes_it_at_its_end() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"before ").unwrap();
-        assert_eq!(write_now(&file, b"after").unwrap(), 5);
+        for word in [&b"after"[..], b" that"] {
+            assert_eq!(write_now(&file, word, &AtomicBool::new(false)), 5);
+        }
         std::io::Seek::rewind(&mut file).unwrap();
         let mut text = String::new();
         file.read_to_string(&mut text).unwrap();
-        assert_eq!(text, "before after");
+        assert_eq!(text, "before after that");
+    }
+
+    #[test]
+    fn what_cannot_be_written_to_takes_nothing() {
+        let file = std::fs::File::open("/dev/null").unwrap();
+        assert_eq!(write_now(&file, b"x", &AtomicBool::new(false)), 0);
     }
 }

@@ -62,6 +62,8 @@ struct Inner {
 #[derive(Default)]
 struct Held {
     holding: bool,
+    /// The process is about to end, and who recorded something may never settle it.
+    over: bool,
     entries: Vec<(SystemTime, Entry<Box<str>>)>,
 }
 
@@ -122,7 +124,8 @@ impl Audit {
 
     /// Until [`Audit::settle`], entries are kept as they are: somebody waits for an answer that has to be given first.
     pub fn hold(&self) {
-        self.0.held().holding = true;
+        let mut held = self.0.held();
+        held.holding = !held.over;
     }
 
     /// Writes down what was kept. On standard error here, where that takes it without waiting, else by a thread.
@@ -133,11 +136,14 @@ impl Audit {
         for (time, entry) in held.entries.drain(..) {
             self.0.write(time, entry.with(|text| &**text));
         }
+        // In the queue they are in order. What may have to wait is done without the lock.
+        drop(held);
         self.0.lines.settle();
     }
 
     /// Waits until the trail is written, but not for long: at the end of the process.
     pub fn flush(&self) {
+        self.0.held().over = true;
         self.settle();
         if let Some(trail) = &self.0.trail {
             trail.flush(FLUSH_FILE);

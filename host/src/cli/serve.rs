@@ -39,8 +39,9 @@ pub(super) fn run(options: &Options) -> Result<()> {
     let runtime = started(tokio::runtime::Builder::new_current_thread().enable_all().build())?;
     // A client writes its first message as soon as the process is there. Until it has, there is nothing else to do.
     let mut input = BufReader::with_capacity(mcp::READ, std::io::stdin());
-    let _ = input.fill_buf();
-    runtime.block_on(mcp::serve(broker, input, std::io::stdout()));
+    if !input.fill_buf().is_ok_and(<[u8]>::is_empty) {
+        runtime.block_on(mcp::serve(broker, input, std::io::stdout()));
+    }
     // A command that a setting runs, or a read of a pipe, must not hold the process up.
     runtime.shutdown_timeout(Duration::from_millis(50));
     Ok(())

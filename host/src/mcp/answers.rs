@@ -76,6 +76,8 @@ impl Answer {
             Document::Members(members) => Zeroizing::new(serde_json::to_vec(&members)?),
             Document::Written(text) => text,
         };
+        // As it is, and once more with its quotation marks escaped: with room for both, no half of a value stays behind.
+        line.reserve(3 * document.len() + 256);
         line.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
         serde_json::to_writer(&mut *line, id)?;
         line.extend_from_slice(br#","result":{"content":[{"type":"text","text":"#);

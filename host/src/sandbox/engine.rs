@@ -12,34 +12,38 @@ use crate::error::{Code, Error, Result};
 pub(super) const TICK: Duration = Duration::from_millis(10);
 
 /// How many components run at once; further calls wait.
-pub(super) const CALLS: usize = 16;
+pub(super) const CALLS: usize = 32;
 /// How many memories one component may have, and how many tables.
-const EACH: u32 = 64;
+const EACH: u32 = 16;
 /// The most elements of one table: what an operator may allow all of a component's together.
 const TABLE: usize = 1_000_000;
-/// Of memory that a call used, what the next call finds in its place, wiped, in bytes.
-const KEPT: usize = 256 << 10;
-/// The same of a call's stack.
+/// How much of each memory that a call used stays with the process, wiped, for the next call there, in bytes.
+const KEPT: usize = 128 << 10;
+/// The same of a stack and of a table.
 const KEPT_STACK: usize = 32 << 10;
-/// How many places for memories, tables and stacks are kept so when nothing runs.
-const WARM: u32 = 4;
 
-/// An engine, with a cache of what was compiled or without. It has a place for everything that [`CALLS`] components need
-/// at once: to map it for every call would take twice as long as most calls.
+/// An engine that runs components, with a cache of what was compiled or without. It has a place for everything that [`CALLS`]
+/// components need at once: to map it for every call would take twice as long as most calls.
 pub(super) fn engine(cache: Option<&Cache>) -> Result<Engine> {
-    let with = |strategy| {
-        let mut config = Config::new();
-        config.epoch_interruption(true);
-        config.wasm_component_model(true);
-        config.cache(cache.cloned());
-        config.allocation_strategy(strategy);
-        // what the host's side of a call left there
-        config.async_stack_zeroing(true);
-        Engine::new(&config)
+    let pooling = if cfg!(unix) {
+        Engine::new(config(cache).allocation_strategy(InstanceAllocationStrategy::Pooling(places())))
+    } else {
+        // Setting aside would mean to pay for it there.
+        Err(wasmtime::Error::msg("not on this system"))
     };
-    // Where address space is short, each call maps what it needs.
-    let engine = with(InstanceAllocationStrategy::Pooling(places())).or_else(|_| with(InstanceAllocationStrategy::OnDemand));
-    engine.map_err(|error| {
+    match pooling {
+        Ok(engine) => Ok(engine),
+        // Addresses are short, or the system counts what is set aside.
+        Err(error) => {
+            tracing::debug!("each call of a component maps its own memory: {error:#}");
+            compiler(cache)
+        }
+    }
+}
+
+/// An engine that compiles: what it makes is the same.
+pub(super) fn compiler(cache: Option<&Cache>) -> Result<Engine> {
+    Engine::new(&config(cache)).map_err(|error| {
         Error::new(
             Code::Internal,
             format!("The WebAssembly engine does not start: {error:#}."),
@@ -48,23 +52,30 @@ pub(super) fn engine(cache: Option<&Cache>) -> Result<Engine> {
     })
 }
 
+fn config(cache: Option<&Cache>) -> Config {
+    let mut config = Config::new();
+    config.epoch_interruption(true);
+    config.wasm_component_model(true);
+    config.cache(cache.cloned());
+    // what the host's side of a call left there
+    config.async_stack_zeroing(true);
+    config
+}
+
 /// Addresses are set aside, memory is not: that comes when it is used.
 fn places() -> PoolingAllocationConfig {
     // A store may outlive its call for a moment.
     let calls = 2 * CALLS as u32;
     let mut places = PoolingAllocationConfig::new();
     places.total_stacks(calls).total_memories(EACH * calls).total_tables(EACH * calls);
-    places
-        .max_memories_per_component(EACH)
-        .max_tables_per_component(EACH)
-        .max_memories_per_module(EACH)
-        .max_tables_per_module(EACH);
+    places.max_memories_per_component(EACH).max_tables_per_component(EACH);
+    places.max_memories_per_module(EACH).max_tables_per_module(EACH);
     // Counted only, and what counts is the call's own limit.
     places.total_core_instances(u32::MAX).total_component_instances(u32::MAX);
     places.max_core_instance_size(64 << 20).max_component_instance_size(64 << 20);
     places.table_elements(TABLE);
     places.linear_memory_keep_resident(KEPT).table_keep_resident(KEPT_STACK).async_stack_keep_resident(KEPT_STACK);
-    places.max_unused_warm_slots(WARM).pagemap_scan(Enabled::Auto);
+    places.pagemap_scan(Enabled::Auto);
     places
 }
 

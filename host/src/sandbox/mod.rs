@@ -359,13 +359,9 @@ impl Prepared {
 
     /// The deadline around everything; the clock runs meanwhile.
     async fn bounded<T>(&self, work: impl Future<Output = wasmtime::Result<T>>, deadline: Duration) -> Result<T, String> {
-        let Inner { places, clock, .. } = &*self.sandbox.0;
-        let work = async {
-            // never closed
-            let _place = places.acquire().await?;
-            let _running = clock.run();
-            work.await
-        };
+        // Before the deadline begins: that others are slow is no fault of this component. Those end by their own. Never closed.
+        let _place = self.sandbox.0.places.acquire().await.map_err(|error| error.to_string())?;
+        let _running = self.sandbox.0.clock.run();
         match within(deadline, work).await {
             Some(Ok(value)) => Ok(value),
             Some(Err(error)) => Err(reason(&error)),

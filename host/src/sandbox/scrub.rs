@@ -71,7 +71,12 @@ impl Scrubber {
             self.add_form(inner.to_owned());
             // the alphabet of RFC 4648 section 5 differs in two characters
             if inner.contains(['+', '/']) {
-                self.add_form(inner.replace('+', "-").replace('/', "_"));
+                let swapped = |c| match c {
+                    '+' => '-',
+                    '/' => '_',
+                    other => other,
+                };
+                self.add_form(inner.chars().map(swapped).collect());
             }
         }
     }

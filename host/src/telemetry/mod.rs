@@ -19,7 +19,7 @@ pub use lines::Lines;
 #[cfg(test)]
 pub(crate) use lines::tests::Memory;
 
-/// The environment variable that says how much is told: `debug`, or `warn,credentials_broker::egress=trace`.
+/// The environment variable that says how much is told: `debug`, or `warn,credentials_broker::egress=debug`.
 pub const ENV_LOG: &str = "MCP_CREDENTIALS_BROKER_LOG";
 
 /// The root of the targets of our own lines: the library's name, and the binary's.

@@ -73,7 +73,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("egress", &["config", "error"]),
     ("browser", &["error"]),
     // its lines are proven by a key that a vault keeps, and its end is remembered there
-    ("audit", &["error", "telemetry", "vault"]),
+    ("audit", &["error", "pipe", "telemetry", "vault"]),
     ("telemetry", &["pipe"]),
     ("pipe", &[]),
     ("config", &["error", "secret"]),

@@ -41,7 +41,7 @@ pub fn compile_as_child(into: &Path, seconds: u64) -> u8 {
         Ok(cache) => cache,
         Err(reason) => return say(NOT_KEPT, &reason),
     };
-    let engine = match engine::engine(Some(&cache)) {
+    let engine = match engine::compiler(Some(&cache)) {
         Ok(engine) => engine,
         Err(error) => return say(NOT_KEPT, error.message()),
     };

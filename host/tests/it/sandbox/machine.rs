@@ -91,7 +91,7 @@ async fn tables_and_instances_have_an_end() {
     fault_with(bench.load(&several).await.resolve().await, "table");
     let crowd = "(core module $one)".to_owned() + &"(core instance (instantiate $one))".repeat(100);
     fault_with(bench.load(&Guest::new("guest").beside(&crowd)).await.resolve().await, "instance");
-    // more than there can be places for, whatever an operator allows
+    // more than there can be a place for, whatever an operator allows
     let memories = "(core module $one (memory 0))".to_owned() + &"(core instance (instantiate $one))".repeat(70);
     let refused = bench.sandbox.prepare(Guest::new("guest").beside(&memories).bytes()).await.err().unwrap();
     assert_eq!(refused.code().as_str(), "component_rejected");

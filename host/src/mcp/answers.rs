@@ -93,14 +93,13 @@ impl Answer {
 /// JSON as a string in JSON. Of what has to be escaped there, JSON without white space has quotes and backslashes only.
 fn quote(json: &[u8], line: &mut Vec<u8>) {
     line.push(b'"');
-    for piece in json.split_inclusive(|byte| matches!(byte, b'"' | b'\\')) {
-        if let [plain @ .., special @ (b'"' | b'\\')] = piece {
-            line.extend_from_slice(plain);
-            line.extend_from_slice(&[b'\\', *special]);
-        } else {
-            line.extend_from_slice(piece);
-        }
+    let mut from = 0;
+    for at in memchr::memchr2_iter(b'"', b'\\', json) {
+        line.extend_from_slice(&json[from..at]);
+        line.push(b'\\');
+        from = at;
     }
+    line.extend_from_slice(&json[from..]);
     line.push(b'"');
 }
 

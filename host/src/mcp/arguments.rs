@@ -1,23 +1,73 @@
 //! Reads a tool call's arguments, and says in words which one is wrong.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde_json::{Map, Value};
+use rmcp::model::JsonObject;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
 
 use crate::error::{Code, Error, Result, foreign};
 use crate::secret::Secret;
 
+/// What a list has to be.
+const WANTED: &str = "an array of strings";
 /// The most entries in a list.
 const MAX_ENTRIES: usize = 200;
+
+/// The members of an object as they came: of so few, looking through them costs less than a table.
+#[derive(Default)]
+pub(super) struct Members(Vec<(String, Value)>);
+
+impl Members {
+    /// Takes a member out. Of one that stands twice the last counts, as for the SDK.
+    fn remove(&mut self, name: &str) -> Option<Value> {
+        self.0.extract_if(.., |(known, _)| known == name).last().map(|(_, value)| value)
+    }
+}
+
+impl From<JsonObject> for Members {
+    fn from(object: JsonObject) -> Self {
+        Self(object.into_iter().collect())
+    }
+}
+
+impl From<Members> for JsonObject {
+    fn from(Members(members): Members) -> Self {
+        members.into_iter().collect()
+    }
+}
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> std::result::Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = object.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
 
 /// The arguments of one call. What is taken is gone; what is left at the end is unknown.
 pub(super) struct Arguments {
     tool: &'static str,
-    members: Map<String, Value>,
+    members: Members,
 }
 
 impl Arguments {
-    pub(super) const fn new(tool: &'static str, members: Map<String, Value>) -> Self {
+    pub(super) const fn new(tool: &'static str, members: Members) -> Self {
         Self { tool, members }
     }
 
@@ -42,11 +92,14 @@ impl Arguments {
 
     /// A list of strings that must be there; it may be empty.
     pub(super) fn list(&mut self, name: &'static str) -> Result<Vec<String>> {
-        const WANTED: &str = "an array of strings";
-        let entries = match self.members.remove(name) {
-            Some(Value::Array(entries)) => entries,
-            None => return Err(self.wrong(name, WANTED, "it is missing")),
-            Some(other) => return Err(self.wrong(name, WANTED, kind(&other))),
+        let entries = self.members.remove(name).ok_or_else(|| self.wrong(name, WANTED, "it is missing"))?;
+        self.entries(name, entries)
+    }
+
+    fn entries(&self, name: &str, entries: Value) -> Result<Vec<String>> {
+        let entries = match entries {
+            Value::Array(entries) => entries,
+            other => return Err(self.wrong(name, WANTED, kind(&other))),
         };
         if entries.len() > MAX_ENTRIES {
             return Err(self.wrong(name, WANTED, "it has more than 200 entries"));
@@ -64,13 +117,9 @@ impl Arguments {
 
     /// A list of strings that may be absent or null.
     pub(super) fn optional_list(&mut self, name: &'static str) -> Result<Option<Vec<String>>> {
-        match self.members.get(name) {
-            None => Ok(None),
-            Some(Value::Null) => {
-                self.members.remove(name);
-                Ok(None)
-            }
-            Some(_) => self.list(name).map(Some),
+        match self.members.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(entries) => self.entries(name, entries).map(Some),
         }
     }
 
@@ -109,9 +158,9 @@ impl Arguments {
 
     /// Nothing may be left.
     pub(super) fn end(self) -> Result<()> {
-        match self.members.keys().next() {
+        match self.members.0.first() {
             None => Ok(()),
-            Some(unknown) => Err(Error::new(
+            Some((unknown, _)) => Err(Error::new(
                 Code::InvalidArgument,
                 format!("{} has no argument {}.", self.tool, foreign(unknown)),
                 "Leave it out; tools/list shows which there are.",
@@ -146,7 +195,7 @@ mod tests {
     use super::*;
 
     fn arguments(value: &Value) -> Arguments {
-        Arguments::new("store_secret", value.as_object().unwrap().clone())
+        Arguments::new("store_secret", value.as_object().unwrap().clone().into())
     }
 
     #[test]
@@ -173,6 +222,17 @@ mod tests {
     fn a_wrong_value_is_not_repeated() {
         let error = arguments(&json!({ "value": { "s3cret": "s3cret" } })).secret("value").unwrap_err();
         assert!(!error.to_string().contains("s3cret"));
+    }
+
+    #[test]
+    fn of_an_argument_that_stands_twice_the_last_counts_as_for_the_sdk() {
+        let text = r#"{"name":"first","purpose":"a","name":"last"}"#;
+        let mut arguments = Arguments::new("get_secret", serde_json::from_str(text).unwrap());
+        assert_eq!((arguments.text("name").unwrap(), arguments.text("purpose").unwrap()), ("last".to_owned(), "a".to_owned()));
+        arguments.end().unwrap();
+        let (ours, theirs): (Members, JsonObject) = (serde_json::from_str(text).unwrap(), serde_json::from_str(text).unwrap());
+        assert_eq!(JsonObject::from(ours), theirs);
+        assert!(serde_json::from_str::<Members>("[]").is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, ErrorData, Implementation, JsonObject, ListToolsResult, PaginatedRequestParams,
+    CallToolRequestParams, CallToolResponse, ErrorData, Implementation, ListToolsResult, PaginatedRequestParams,
     ServerCapabilities, ServerConfig,
 };
 use rmcp::service::{NotificationContext, RequestContext};
@@ -15,7 +15,7 @@ use rmcp::{RoleServer, ServerHandler};
 use tokio::runtime::Handle;
 
 use super::answers::{Answer, failure};
-use super::arguments::Arguments;
+use super::arguments::{Arguments, Members};
 use super::progress::Progress;
 use super::{INSTRUCTIONS, catalog, login, overview, request, secrets, tokens, transport};
 use crate::broker::Broker;
@@ -87,7 +87,7 @@ impl Server {
             ));
         };
         broker.ready(name).await?;
-        let arguments = Arguments::new(name, request.arguments.unwrap_or_default());
+        let arguments = Arguments::new(name, request.arguments.unwrap_or_default().into());
         let progress = Progress::of(context);
         let call = async {
             match name {
@@ -132,7 +132,7 @@ impl transport::AtOnce for AtOnce {
         PROMPT.contains(&tool)
     }
 
-    fn answer(&self, tool: &str, arguments: JsonObject) -> Option<Answer> {
+    fn answer(&self, tool: &str, arguments: Members) -> Option<Answer> {
         let Server { broker, introduced } = &*self.server;
         let tool = PROMPT.into_iter().find(|prompt| *prompt == tool)?;
         // A vault that is locked may have to ask a person; and who the client is, only the SDK tells.

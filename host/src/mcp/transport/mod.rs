@@ -30,13 +30,14 @@ use std::time::Duration;
 
 use rmcp::RoleServer;
 use rmcp::model::{
-    ClientNotification, ErrorCode, ErrorData, JsonObject, JsonRpcError, JsonRpcMessage, JsonRpcResponse, RequestId, ServerResult,
+    ClientNotification, ErrorCode, ErrorData, JsonRpcError, JsonRpcMessage, JsonRpcResponse, RequestId, ServerResult,
 };
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use tokio::sync::{Notify, mpsc};
 
 use super::answers::Answer;
+use super::arguments::Members;
 use crate::pipe::Output;
 use write::Outgoing;
 
@@ -54,7 +55,7 @@ pub(super) trait AtOnce: Send + 'static {
     fn knows(&self, tool: &str) -> bool;
 
     /// Answers a call of a tool, or says that it cannot be answered there. Then nothing has come of it.
-    fn answer(&self, tool: &str, arguments: JsonObject) -> Option<Answer>;
+    fn answer(&self, tool: &str, arguments: Members) -> Option<Answer>;
 
     /// Called when something was asked for, once its answer has left that thread, or before a message does.
     fn settle(&self);

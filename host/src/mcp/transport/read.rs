@@ -153,10 +153,11 @@ fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
 mod tests {
     use std::sync::atomic::Ordering;
 
-    use rmcp::model::JsonObject;
+    use serde_json::Value;
 
     use super::*;
     use crate::mcp::answers::{Answer, success};
+    use crate::mcp::arguments::Members;
 
     const PING: &[u8] = br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
@@ -168,8 +169,8 @@ mod tests {
             tool != "c"
         }
 
-        fn answer(&self, tool: &str, arguments: JsonObject) -> Option<Answer> {
-            (tool == "a").then(|| success(arguments.into()))
+        fn answer(&self, tool: &str, arguments: Members) -> Option<Answer> {
+            (tool == "a").then(|| success(Value::Object(arguments.into())))
         }
 
         fn settle(&self) {}

@@ -15,6 +15,8 @@ use rmcp::model::{
 use rmcp::service::RxJsonRpcMessage;
 use serde::Deserialize;
 
+use crate::mcp::arguments::Members;
+
 /// How the keys of `_meta` begin in which a request names its own revision of MCP, or other things for the SDK.
 const PROTOCOL: &str = "io.modelcontextprotocol/";
 
@@ -22,7 +24,7 @@ const PROTOCOL: &str = "io.modelcontextprotocol/";
 pub(super) struct ToolCall<'a> {
     pub(super) id: RequestId,
     pub(super) name: Cow<'a, str>,
-    pub(super) arguments: Option<JsonObject>,
+    pub(super) arguments: Option<Members>,
     meta: Option<JsonObject>,
 }
 
@@ -41,7 +43,7 @@ struct Request<'a> {
 struct Params<'a> {
     #[serde(borrow)]
     name: Cow<'a, str>,
-    arguments: Option<JsonObject>,
+    arguments: Option<Members>,
     #[serde(rename = "_meta")]
     meta: Option<JsonObject>,
 }
@@ -63,7 +65,7 @@ impl<'a> ToolCall<'a> {
 impl From<ToolCall<'_>> for RxJsonRpcMessage<RoleServer> {
     fn from(call: ToolCall<'_>) -> Self {
         let mut params = CallToolRequestParams::new(call.name.into_owned());
-        params.arguments = call.arguments;
+        params.arguments = call.arguments.map(JsonObject::from);
         let mut request = CallToolRequest::new(params);
         if let Some(meta) = call.meta {
             request.extensions.insert(RequestMetaObject::from(meta));

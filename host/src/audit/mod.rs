@@ -118,6 +118,8 @@ impl Audit {
         if held.holding {
             held.entries.push((now, event.with(|text| Box::from(*text))));
         } else {
+            // Nothing waits to be written before it; and writing may have to wait.
+            drop(held);
             self.0.write(now, event);
         }
     }

@@ -137,14 +137,20 @@ async fn a_call_finds_nothing_of_the_one_before_it_however_that_ended() {
 async fn of_more_calls_at_once_than_have_a_place_each_gets_its_turn() {
     let bench = Bench::new().await;
     let good = bench.load(&Guest::new("guest")).await;
+    // each waits for the server while the others begin
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..100 {
         let (component, context) = (good.component.clone(), bench.context());
-        calls.spawn(async move { component.authorization(&context, &[]).await.map_err(|error| format!("{error:?}")) });
+        calls.spawn(async move {
+            let redirect = Url::parse("http://localhost:9876/oauth/callback/guest").unwrap();
+            let (code, verifier) = (Secret::from("the-code-of-this-login"), Secret::from("the-verifier-of-this-login"));
+            component.exchange(&context, code, verifier, &redirect).await.map_err(|error| format!("{error:?}"))
+        });
     }
     for outcome in calls.join_all().await {
-        outcome.unwrap();
+        assert_eq!(outcome.unwrap().access.expose(), "an-access-token");
     }
+    assert_eq!(bench.server.asked(), 100);
 }
 
 #[tokio::test]

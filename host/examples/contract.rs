@@ -1,8 +1,8 @@
 //! One call over the contract, a fresh instance included, beside the same provider's logic called as a Rust function.
 //!
 //! `authorization` of the Google component: it asks the host for a setting and returns two pairs. It sends nothing, so
-//! what is left is what the boundary costs. `exchange` of the `oauth2` component sends one request to a server on
-//! loopback; the same request is sent without a component in turn, and what is left is the component's.
+//! what is left is what the boundary costs. `exchange` of the `oauth2` component sends one request, which a stub of the network
+//! answers at once; in turn it is sent to a server on loopback, by the component and without one.
 //!
 //! Given the broker's program as its only argument, it also looks how long the first use of each embedded provider takes:
 //! with a cold cache, which a child of that program fills, and with a warm one. `cargo xtask bench` reads the one line of
@@ -20,12 +20,13 @@ use std::time::{Duration, Instant};
 
 use credentials_broker::config;
 use credentials_broker::descriptor::settings::Settings;
-use credentials_broker::egress::{Egress, Outgoing};
+use credentials_broker::egress::{Carried, Carrier, Egress, Incoming, Outgoing};
 use credentials_broker::providers::embedded;
 use credentials_broker::sandbox::{Context, Prepared, Sandbox, Workshop};
 use credentials_broker::secret::Secret;
 use credentials_broker_provider::Provider as _;
 use credentials_broker_provider::testing::Broker;
+use http::header::{CONTENT_TYPE, DATE};
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -36,7 +37,7 @@ mod google;
 /// How often each is called in one batch, and how many batches there are. The middle batch counts.
 const CALLS: u32 = 2000;
 const BATCHES: usize = 9;
-/// The same for calls that go over a network.
+/// The same for exchanges.
 const EXCHANGES: u32 = 300;
 /// How often a provider is used for the first time.
 const FIRSTS: usize = 5;
@@ -47,12 +48,13 @@ fn main() {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (component, native) = (runtime.block_on(component()), native());
-    let (exchange, request) = runtime.block_on(exchange());
+    let exchanges = runtime.block_on(exchange());
     let firsts = std::env::args_os().nth(1).map(|program| runtime.block_on(firsts(&PathBuf::from(program))));
     println!(
         "{}",
         serde_json::json!({
-            "component_ns": component, "native_ns": native, "exchange_ns": exchange, "request_ns": request,
+            "component_ns": component, "native_ns": native,
+            "exchange_ns": exchanges.stub, "loopback_ns": exchanges.loopback, "request_ns": exchanges.request,
             "first_cold_ms": firsts.map(|(cold, _)| cold), "first_warm_ms": firsts.map(|(_, warm)| warm),
         })
     );
@@ -68,8 +70,8 @@ async fn ready(name: &str, settings: &[(&str, &str)], resolved: &[(&str, &str)],
         given.insert(descriptor.setting(name).unwrap(), &Secret::from(*value)).unwrap();
     }
     let resolved: BTreeMap<String, String> = resolved.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-    let egress = Egress::new(egress).unwrap();
-    (prepared, Context { descriptor, settings: Arc::new(given), resolved: Arc::new(resolved), egress })
+    let carrier = Arc::new(Egress::new(egress).unwrap());
+    (prepared, Context { descriptor, settings: Arc::new(given), resolved: Arc::new(resolved), carrier })
 }
 
 async fn component() -> f64 {
@@ -86,46 +88,87 @@ async fn component() -> f64 {
     middle(batches)
 }
 
-/// What an exchange takes, and what its request alone takes, in nanoseconds.
-async fn exchange() -> (f64, f64) {
+/// What an exchange takes, in nanoseconds.
+struct Exchanges {
+    /// With a stub of the network.
+    stub: f64,
+    /// With a server on loopback.
+    loopback: f64,
+    /// The request to that server alone.
+    request: f64,
+}
+
+async fn exchange() -> Exchanges {
     let (_server, address) = Server::start();
-    let (base, secret) = (format!("http://{address}"), "a client secret");
+    let (base, secret) = (format!("http://{address}"), "a client secret of forty characters, also");
     let (authorize, token) = (format!("{base}/authorize"), format!("{base}/token"));
     let endpoints = [("authorization_endpoint", authorize.as_str()), ("token_endpoint", token.as_str())];
     let settings = [&[("client_id", "me"), ("client_secret", secret)][..], &endpoints].concat();
     let egress = config::Egress { allow_loopback: vec![address], ..config::Egress::default() };
-    let (prepared, context) = ready("oauth2", &settings, &endpoints, &egress).await;
-    let redirect = Url::parse("http://localhost:9876/oauth/callback").unwrap();
-    let (code, verifier) = (Secret::from("a code of usual length"), Secret::from("a verifier of forty-three characters, random"));
-    let form = "grant_type=authorization_code&code=a+code+of+usual+length&redirect_uri=http%3A%2F%2Flocalhost%3A9876%2Foauth%2Fcallback&code_verifier=a+verifier+of+forty-three+characters%2C+random";
-    let mut headers = http::HeaderMap::new();
-    headers.insert("authorization", "Basic bWU6YStjbGllbnQrc2VjcmV0".parse().unwrap());
-    headers.insert("content-type", "application/x-www-form-urlencoded".parse().unwrap());
-    let (mut exchanges, mut requests) = (Vec::new(), Vec::new());
+    let (prepared, networked) = ready("oauth2", &settings, &endpoints, &egress).await;
+    let stubbed = Context { carrier: Arc::new(Stub), ..networked.clone() };
+    let (mut stubs, mut loopbacks, mut requests) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..BATCHES {
-        let begun = Instant::now();
-        for _ in 0..EXCHANGES {
-            let tokens = prepared.exchange(&context, code.clone(), verifier.clone(), &redirect).await.unwrap();
-            assert_eq!(tokens.access.expose(), "an-access-token");
-        }
-        exchanges.push(begun.elapsed().as_nanos() as f64 / f64::from(EXCHANGES));
-        let begun = Instant::now();
-        for _ in 0..EXCHANGES {
-            let outgoing = Outgoing {
-                method: http::Method::POST,
-                url: Url::parse(&token).unwrap(),
-                headers: headers.clone(),
-                body: Some(Zeroizing::new(form.as_bytes().to_vec())),
-                limit: 1 << 20,
-                cut: false,
-                timeout: Duration::from_secs(20),
-                keep: false,
-            };
-            assert_eq!(context.egress.send(outgoing).await.unwrap().status, 200);
-        }
-        requests.push(begun.elapsed().as_nanos() as f64 / f64::from(EXCHANGES));
+        stubs.push(redeem(&prepared, &stubbed).await);
+        loopbacks.push(redeem(&prepared, &networked).await);
+        requests.push(request(&networked, &token).await);
     }
-    (middle(exchanges), middle(requests))
+    Exchanges { stub: middle(stubs), loopback: middle(loopbacks), request: middle(requests) }
+}
+
+/// What one exchange of the component takes, in nanoseconds.
+async fn redeem(prepared: &Prepared, context: &Context) -> f64 {
+    let redirect = Url::parse("http://localhost:9876/oauth/callback").unwrap();
+    let (code, verifier) = (Secret::from("a code of some length"), Secret::from("a verifier of forty-three characters, random"));
+    let begun = Instant::now();
+    for _ in 0..EXCHANGES {
+        let tokens = prepared.exchange(context, code.clone(), verifier.clone(), &redirect).await.unwrap();
+        assert_eq!(tokens.access.expose(), "an-access-token-of-the-usual-forty-chars");
+    }
+    begun.elapsed().as_nanos() as f64 / f64::from(EXCHANGES)
+}
+
+/// What the same request takes without a component.
+async fn request(context: &Context, token: &str) -> f64 {
+    let form = "grant_type=authorization_code&code=a+code+of+some+length&redirect_uri=http%3A%2F%2Flocalhost%3A9876%2Foauth%2Fcallback&code_verifier=a+verifier+of+forty-three+characters%2C+random";
+    let mut headers = http::HeaderMap::new();
+    headers.insert("authorization", "Basic bWU6YStjbGllbnQrc2VjcmV0K29mK2ZvcnR5K2NoYXJhY3RlcnMlMkMrYWxzbw==".parse().unwrap());
+    headers.insert("content-type", "application/x-www-form-urlencoded".parse().unwrap());
+    let begun = Instant::now();
+    for _ in 0..EXCHANGES {
+        let outgoing = Outgoing {
+            method: http::Method::POST,
+            url: Url::parse(token).unwrap(),
+            headers: headers.clone(),
+            body: Some(Zeroizing::new(form.as_bytes().to_vec())),
+            limit: 1 << 20,
+            cut: false,
+            timeout: Duration::from_secs(20),
+            keep: false,
+        };
+        assert_eq!(context.carrier.carry(outgoing).await.unwrap().status, 200);
+    }
+    begun.elapsed().as_nanos() as f64 / f64::from(EXCHANGES)
+}
+
+/// What the token endpoint answers.
+const TOKENS: &str = r#"{"access_token":"an-access-token-of-the-usual-forty-chars","token_type":"bearer","expires_in":3600,"refresh_token":"a-refresh-token-that-is-as-long-as-that"}"#;
+const JSON: &str = "application/json; charset=utf-8";
+const DATE_THEN: &str = "Fri, 27 Nov 2026 22:00:00 GMT";
+
+/// A stub of the network: the token endpoint's answer, at once.
+struct Stub;
+
+impl Carrier for Stub {
+    fn carry(&self, request: Outgoing) -> Carried<'_> {
+        Box::pin(async move {
+            assert!(request.body.is_some_and(|form| form.ends_with(b"random")));
+            let headers =
+                [(CONTENT_TYPE, JSON), (DATE, DATE_THEN)].map(|(name, value)| (name, http::HeaderValue::from_static(value)));
+            let headers = http::HeaderMap::from_iter(headers);
+            Ok(Incoming { status: 200, headers, body: Zeroizing::new(TOKENS.as_bytes().to_vec()), cut: false })
+        })
+    }
 }
 
 /// A token endpoint in a process of its own, as in life: what a call maps and unmaps of memory, a thread beside it would
@@ -156,10 +199,9 @@ const SERVE: &str = "--serve";
 fn serve() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     println!("{}", listener.local_addr().unwrap());
-    let body = r#"{"access_token":"an-access-token","token_type":"bearer","expires_in":3600,"refresh_token":"a-refresh-token"}"#;
-    let length = body.len();
+    let length = TOKENS.len();
     let answer = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+        "HTTP/1.1 200 OK\r\nContent-Type: {JSON}\r\nDate: {DATE_THEN}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{TOKENS}"
     );
     std::thread::spawn(|| {
         let _ = std::io::stdin().read(&mut [0]);

@@ -31,10 +31,15 @@ pub(crate) fn is_root() -> bool {
     probe("id", &["-u"]).as_deref() == Some("0")
 }
 
-/// The cargo that runs us.
+/// The cargo that runs us. What it told us of this package is not for what it builds now: build scripts that look at it
+/// (ring's) would run once more, and everything after them be compiled again, at each change between this and cargo by hand.
 pub(crate) fn cargo(folder: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(folder);
+    let of_this_package = |name: &str| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.starts_with(start));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_this_package)) {
+        command.env_remove(name);
+    }
     command
 }
 

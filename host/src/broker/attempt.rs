@@ -154,7 +154,7 @@ impl Attempt {
             return Err(refused(format!("{} was asked for the scope openid and sent no id_token.", self.title())));
         };
         let expected = Expected { issuers: &self.resolution.issuers, client_id: &self.client_id, nonce, times: true };
-        self.broker.keys.verify(id_token, jwks_uri, &expected, &self.context.egress).await
+        self.broker.keys.verify(id_token, jwks_uri, &expected, &self.broker.egress).await
     }
 
     fn store(&self, tokens: Tokens, facts: Facts, account: Option<&Account>, before: SystemTime) -> Result<LoggedIn> {

@@ -233,7 +233,7 @@ async fn begin_device(attempt: &Attempt) -> Result<Begun> {
     let started = started.map_err(|failed| explain(title, During::Device, failed))?;
     let begun = device::read(title, started.ok_or_else(|| no_device_flow(title))?)?;
     for url in std::iter::once(&begun.shown.verification_uri).chain(&begun.shown.verification_uri_complete) {
-        attempt.context.egress.check_url(url).map_err(Error::from)?;
+        attempt.broker.egress.check_url(url).map_err(Error::from)?;
     }
     Ok(begun)
 }

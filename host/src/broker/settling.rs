@@ -68,8 +68,12 @@ impl Broker {
         let newcomer = Newcomer { provider: &provider, client_id: &client_id, replace: request.replace };
         may_replace(&name, old.as_ref(), newcomer, Whose::NotKnownYet)?;
 
-        let mut context =
-            Context { descriptor: Arc::clone(&descriptor), settings, resolved: Arc::default(), egress: self.egress.clone() };
+        let mut context = Context {
+            descriptor: Arc::clone(&descriptor),
+            settings,
+            resolved: Arc::default(),
+            carrier: Arc::new(self.egress.clone()),
+        };
         let resolution = self.resolve(&prepared, &context).await?;
         context.resolved = Arc::new(resolution.resolved.clone());
         check_repeated(&descriptor, request, &resolution)?;

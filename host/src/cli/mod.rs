@@ -39,8 +39,8 @@ struct Arguments {
     command: Option<Command>,
 }
 
-/// What an MCP client starts. Every start of a server waits for this, and to read a command line that may be any command
-/// takes a quarter of such a start.
+/// What an MCP client starts, with options. Every start of a server waits for this, and to read a command line that may be
+/// any command takes a quarter of such a start.
 #[derive(Debug, Parser)]
 struct Serve {
     #[command(flatten)]
@@ -48,7 +48,7 @@ struct Serve {
 }
 
 /// What every command takes, before its name or after it.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 struct Options {
     /// The operator's file. Default: $MCP_CREDENTIALS_BROKER_CONFIG, else broker.toml in the configuration folder.
     #[arg(long, value_name = "FILE", global = true)]
@@ -163,11 +163,18 @@ fn quoted(path: &Path) -> String {
     if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
+/// What an MCP client starts, and most do so without a word. What is anything else, or wrong, is read by who knows all of it.
+fn for_a_client() -> Option<Options> {
+    if std::env::args_os().len() == 1 {
+        return Some(Options::default());
+    }
+    Serve::try_parse().ok().map(|Serve { options }| options)
+}
+
 /// Reads the command line and does what it says.
 #[must_use]
 pub fn main() -> ExitCode {
-    // What is anything else, or wrong, is read by who knows all of it.
-    if let Ok(Serve { options }) = Serve::try_parse() {
+    if let Some(options) = for_a_client() {
         crate::telemetry::init();
         return ended(serve::run(&options).map(|()| ExitCode::SUCCESS), false);
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::Options;
 use crate::audit::{Audit, Trail};
 use crate::broker::Broker;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::error::{Code, Error, Result};
 use crate::mcp;
 use crate::providers::Providers;
@@ -73,8 +73,7 @@ pub(super) fn build(options: &Options, audit: Audit) -> Result<(Arc<Broker>, Arc
 /// The providers of this user: what the configuration and the command line name, and what is in the lock.
 pub(super) fn providers(config: &Config, plugins: &[PathBuf]) -> Result<Providers> {
     let providers = Providers::new(config, plugins, workshop().clone())?;
-    let folders = directories::ProjectDirs::from("", "", "mcp-credentials-broker");
-    Ok(match folders {
+    Ok(match config::folders() {
         Some(folders) => providers.with_approvals(Approvals::at(folders.data_dir().to_owned())),
         None => providers,
     })
@@ -97,7 +96,7 @@ fn jwt_secret(variable: std::result::Result<String, VarError>) -> Result<Option<
 /// compiles them.
 pub(super) fn workshop() -> &'static Workshop {
     static WORKSHOP: LazyLock<Workshop> = LazyLock::new(|| {
-        let Some(folders) = directories::ProjectDirs::from("", "", "mcp-credentials-broker") else {
+        let Some(folders) = config::folders() else {
             return Workshop::here();
         };
         let workshop = Workshop::keeping(folders.cache_dir().join("components"));

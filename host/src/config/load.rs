@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::Config;
+use super::folders::folders;
 use super::parse::{expand, parse};
 use crate::error::{Code, Error, Result};
 
@@ -26,7 +27,7 @@ const MAX_BYTES: u64 = 1024 * 1024;
 /// # Errors
 /// `invalid_configuration` with the line and a suggestion.
 pub fn load(file: Option<&Path>) -> Result<Config> {
-    let home = directories::BaseDirs::new().map(|folders| folders.home_dir().to_owned());
+    let home = std::env::home_dir();
     let default = default_file();
     match choose(file, std::env::var_os(ENV_FILE), default, home.as_deref()) {
         Some(Choice { file, named }) => read(&file, named, home.as_deref()),
@@ -37,7 +38,7 @@ pub fn load(file: Option<&Path>) -> Result<Config> {
 /// The file that [`load`] reads, if there is one.
 #[must_use]
 pub fn file(file: Option<&Path>) -> Option<PathBuf> {
-    let home = directories::BaseDirs::new().map(|folders| folders.home_dir().to_owned());
+    let home = std::env::home_dir();
     let chosen = choose(file, std::env::var_os(ENV_FILE), default_file(), home.as_deref());
     chosen.map(|choice| choice.file).filter(|file| file.exists())
 }
@@ -60,7 +61,7 @@ pub fn others_can_read(file: &Path) -> bool {
 /// The file that is read where none is named.
 #[must_use]
 pub fn default_file() -> Option<PathBuf> {
-    directories::ProjectDirs::from("", "", "mcp-credentials-broker").map(|folders| folders.config_dir().join(FILE_NAME))
+    folders().map(|folders| folders.config_dir().join(FILE_NAME))
 }
 
 /// Which file, and whether somebody named it: then it must be there.

@@ -4,6 +4,7 @@
 //! an error with a suggestion, because a misspelt limit that is silently ignored is no limit.
 
 pub mod doors;
+mod folders;
 mod load;
 mod parse;
 mod reader;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 use url::Url;
 
 pub use doors::Doors;
+pub use folders::folders;
 pub use load::{ENV_FILE, default_file, file, load, others_can_read};
 pub use secrets::{Permission, SecretRule};
 pub use suggest::suggest;

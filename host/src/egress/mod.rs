@@ -33,6 +33,7 @@ mod roots;
 mod rule;
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -108,6 +109,22 @@ const OWN_HEADERS: [HeaderName; 9] = [
     header::TRANSFER_ENCODING,
     header::UPGRADE,
 ];
+
+/// Takes a component's request to its server: [`Egress`] does. A benchmark, which wants to know what a component costs without
+/// its network, answers by itself.
+pub trait Carrier: Send + Sync {
+    /// Sends a request and reads its answer.
+    fn carry(&self, request: Outgoing) -> Carried<'_>;
+}
+
+/// An answer on its way.
+pub type Carried<'a> = Pin<Box<dyn Future<Output = Result<Incoming, Failure>> + Send + 'a>>;
+
+impl Carrier for Egress {
+    fn carry(&self, request: Outgoing) -> Carried<'_> {
+        Box::pin(self.send(request))
+    }
+}
 
 impl Egress {
     /// Reads the operator's lists and `extra_roots`. Opens nothing.

@@ -71,7 +71,8 @@ impl ServerHandler for Server {
     ) -> std::result::Result<CallToolResponse, ErrorData> {
         self.introduce(&context);
         self.broker.catch_up();
-        let done = self.carry_out(request, &context).await;
+        // Boxed: what the SDK moves about for each message, a greeting too, has room for the largest call otherwise.
+        let done = Box::pin(self.carry_out(request, &context)).await;
         Ok(done.unwrap_or_else(|error| failure(&self.broker.redacted(error))).into())
     }
 }

@@ -176,16 +176,15 @@ fn readable(endpoint: &Endpoint, pointer: &str) -> bool {
                 .strip_prefix(known)
                 .is_some_and(|rest| rest.starts_with('/') && rest[1..].bytes().all(|b| b.is_ascii_digit()))
     };
+    let member = pointer.strip_prefix('/').and_then(|rest| rest.split('/').next()).unwrap_or_default();
     endpoint.readable.iter().any(|known| whole(known))
-        || PUBLIC.iter().any(|name| {
-            pointer.strip_prefix('/').is_some_and(|rest| rest.split('/').next() == Some(name) && whole(&format!("/{name}")))
-        })
+        || PUBLIC.contains(&member) && pointer.get(..=member.len()).is_some_and(whole)
 }
 
 fn learn(endpoint: &Endpoint, value: &Value, scrubber: &mut Scrubber) {
     walk(value, &mut String::new(), &mut |pointer, text| {
         if !readable(endpoint, pointer) {
-            scrubber.add_text(text);
+            scrubber.add(Secret::from(text));
         }
     });
 }
@@ -207,7 +206,7 @@ fn walk(value: &Value, pointer: &mut String, visit: &mut impl FnMut(&str, &str))
     }
 }
 
-fn project(endpoint: &Endpoint, value: &Value, pointer: &mut String, scrubber: &Scrubber) -> Value {
+fn project(endpoint: &Endpoint, value: &Value, pointer: &mut String, scrubber: &mut Scrubber) -> Value {
     match value {
         Value::String(text) if readable(endpoint, pointer) && !scrubber.finds(text) => value.clone(),
         Value::String(_) => Value::String(String::new()),
@@ -216,12 +215,16 @@ fn project(endpoint: &Endpoint, value: &Value, pointer: &mut String, scrubber: &
             .enumerate()
             .map(|(index, item)| within(pointer, &index.to_string(), |pointer| project(endpoint, item, pointer, scrubber)))
             .collect(),
-        Value::Object(members) => members
-            .iter()
-            .filter(|(name, _)| !scrubber.finds(name))
-            .map(|(name, member)| (name.clone(), within(pointer, name, |pointer| project(endpoint, member, pointer, scrubber))))
-            .collect::<Map<_, _>>()
-            .into(),
+        Value::Object(members) => {
+            let mut visible = Map::new();
+            for (name, member) in members {
+                if !scrubber.finds(name) {
+                    let member = within(pointer, name, |pointer| project(endpoint, member, pointer, scrubber));
+                    visible.insert(name.clone(), member);
+                }
+            }
+            visible.into()
+        }
         Value::Number(number) if scrubber.finds(&number.to_string()) => Value::Null,
         other => other.clone(),
     }
@@ -230,7 +233,11 @@ fn project(endpoint: &Endpoint, value: &Value, pointer: &mut String, scrubber: &
 fn within<T>(pointer: &mut String, name: &str, act: impl FnOnce(&mut String) -> T) -> T {
     let length = pointer.len();
     pointer.push('/');
-    pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+    if name.contains(['~', '/']) {
+        pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+    } else {
+        pointer.push_str(name);
+    }
     let result = act(pointer);
     pointer.truncate(length);
     result
@@ -256,7 +263,7 @@ mod tests {
         headers.insert("x-oauth-scopes", HeaderValue::from_static("repo"));
         headers.insert("x-echo", HeaderValue::from_static("t0ps3cr3t-token"));
         let mut scrubber = Scrubber::default();
-        scrubber.add(&Secret::from("the-client-secret"));
+        scrubber.add(Secret::from("the-client-secret"));
         Answer::read(endpoint(role), 200, &headers, body.as_bytes(), &mut scrubber)
     }
 

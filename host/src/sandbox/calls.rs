@@ -164,7 +164,7 @@ impl Prepared {
             instance.credentials_broker_provider_account().call_account(&mut store, access, notes).await
         };
         let result = self.bounded(work, self.limits.deadline).await;
-        let (mut pairs, state) = conclude(store, result)?;
+        let (mut pairs, mut state) = conclude(store, result)?;
         check_pairs(&state, &pairs)?;
         pairs.retain(|(_, value)| !state.scrubber.finds(value));
         Ok(Some(pairs))
@@ -210,7 +210,7 @@ impl Prepared {
 
 fn lend(store: &mut Store<State>, secret: Secret, kind: Kind) -> Result<Resource<SecretHandle>, Failed> {
     let state = store.data_mut();
-    state.scrubber.add(&secret);
+    state.scrubber.add(secret.clone());
     state
         .table
         .push(SecretHandle::given(secret, kind))
@@ -234,13 +234,13 @@ fn conclude<T>(store: Store<State>, result: Result<Result<T, bindings::host::Fai
             {
                 return Err(Failed::Fault(cause));
             }
-            Err(Failed::Said(bound(&failure, &state)))
+            Err(Failed::Said(bound(&failure, &mut state)))
         }
     }
 }
 
-fn bound(failure: &bindings::host::Failure, state: &State) -> Failure {
-    let fit = |text: &str| if state.scrubber.finds(text) { "[hidden: it held a secret]".to_owned() } else { foreign(text) };
+fn bound(failure: &bindings::host::Failure, state: &mut State) -> Failure {
+    let mut fit = |text: &str| if state.scrubber.finds(text) { "[hidden: it held a secret]".to_owned() } else { foreign(text) };
     Failure {
         code: failure.code.chars().filter(|c| c.is_ascii_lowercase() || *c == '_').take(64).collect(),
         message: fit(&failure.message),

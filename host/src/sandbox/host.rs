@@ -1,5 +1,6 @@
 //! What the contract's imports do.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::Result;
@@ -223,14 +224,14 @@ impl host::HostRequest for State {
             }
         };
         let from = ready.url.clone();
-        let egress = self.context()?.egress.clone();
+        let carrier = Arc::clone(&self.context()?.carrier);
         let before = self.reached;
         if ready.renews {
             // until it is known better: this call may be given up while it waits
             self.reached = Reached::Unknown;
         }
-        let sent = egress
-            .send(Outgoing {
+        let sent = carrier
+            .carry(Outgoing {
                 method: ready.method,
                 url: ready.url,
                 headers: ready.headers,
@@ -304,7 +305,7 @@ impl host::HostResponse for State {
         self.enter()?;
         let Some(handle) = self.table.get(&this)?.secret(&pointer) else { return Ok(None) };
         self.keep_bytes(handle.secret.len())?;
-        self.scrubber.add(&handle.secret);
+        self.scrubber.add(handle.secret.clone());
         Ok(Some(self.table.push(handle)?))
     }
 

@@ -5,10 +5,11 @@
 //! than eight characters are not searched for.
 //!
 //! A server decides how many secrets there are and how long the texts: so every form is found by a hash of its
-//! beginning, in one pass, and a text that takes too much looking at is hidden without.
+//! beginning, in one pass, and a text that takes too much looking at is hidden without. No form is shorter than its
+//! secret: so a secret's forms are made when a text as long as it is looked at, which in most calls is never.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 
 use base64::Engine as _;
@@ -26,6 +27,8 @@ const COMPARED: usize = 32;
 /// The secrets of one call, in every form that is searched for.
 #[derive(Default)]
 pub(super) struct Scrubber {
+    /// Secrets by their length, of which no text was looked at yet that could hold one.
+    waiting: BTreeMap<usize, Vec<Secret>>,
     /// Forms by the hash of their beginning.
     forms: HashMap<u64, Vec<Zeroizing<String>>>,
     /// Hashes of whole forms: each is kept once.
@@ -34,12 +37,21 @@ pub(super) struct Scrubber {
 }
 
 impl Scrubber {
-    pub(super) fn add(&mut self, secret: &Secret) {
-        self.add_text(secret.expose());
+    pub(super) fn add(&mut self, secret: Secret) {
+        if secret.len() >= MIN {
+            self.waiting.entry(secret.len()).or_default().push(secret);
+        }
     }
 
-    pub(super) fn add_text(&mut self, text: &str) {
-        if text.len() < MIN || !self.add_form(text.to_owned()) {
+    /// Makes every form of the secrets that are no longer than that.
+    fn make_forms(&mut self, length: usize) {
+        while let Some(shortest) = self.waiting.first_entry().filter(|shortest| *shortest.key() <= length) {
+            shortest.remove().iter().for_each(|secret| self.add_forms(secret.expose()));
+        }
+    }
+
+    fn add_forms(&mut self, text: &str) {
+        if !self.add_form(text.to_owned()) {
             return;
         }
         // as it stands in a query, and in a JSON text
@@ -93,7 +105,8 @@ impl Scrubber {
     }
 
     /// Whether the text contains one of the secrets, or takes too long to tell.
-    pub(super) fn finds(&self, text: &str) -> bool {
+    pub(super) fn finds(&mut self, text: &str) -> bool {
+        self.make_forms(text.len());
         if text.len() < MIN || self.forms.is_empty() {
             return false;
         }
@@ -134,7 +147,7 @@ mod tests {
     #[test]
     fn a_secret_is_found_in_its_usual_forms() {
         let mut scrubber = Scrubber::default();
-        scrubber.add(&Secret::from("gho_16C7e42F/292c69"));
+        scrubber.add(Secret::from("gho_16C7e42F/292c69"));
         for form in [
             "your token gho_16C7e42F/292c69 is bad".to_owned(),
             "gho%5F16C7e42F%2F292c69".to_owned(),
@@ -154,8 +167,31 @@ mod tests {
     #[test]
     fn a_text_that_takes_too_long_to_look_at_is_hidden() {
         let mut scrubber = Scrubber::default();
-        (0..1000).for_each(|number| scrubber.add_text(&format!("aaaaaaaaaaaa{number}")));
+        (0..1000).for_each(|number| scrubber.add(Secret::new(format!("aaaaaaaaaaaa{number}"))));
         assert!(scrubber.finds(&"a".repeat(100_000)));
         assert!(!scrubber.finds(&"b".repeat(100_000)) && !scrubber.finds("aaaaaaa"));
+    }
+
+    #[test]
+    fn no_form_is_shorter_than_its_secret() {
+        for length in MIN..100 {
+            for text in ["a", "/", "~\u{7f}", "é", "\n\"", " "].map(|part| part.repeat(length.div_ceil(part.len()))) {
+                let mut scrubber = Scrubber::default();
+                scrubber.add_forms(&text);
+                let forms: Vec<_> = scrubber.forms.values().flatten().collect();
+                assert!(forms.len() >= 5 && forms.iter().all(|form| form.len() >= text.len()), "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_secret_is_found_whatever_was_looked_at_before() {
+        let mut scrubber = Scrubber::default();
+        for secret in ["s3cr3t-8", "s3cr3t-of-more", "s3cr3t-8", "s3cr3t-of-many-characters"] {
+            scrubber.add(Secret::from(secret));
+            assert!(!scrubber.finds("a-text-of-some-length") && !scrubber.finds("s3cr3t-"));
+            assert!(scrubber.finds(secret), "{secret}");
+        }
+        assert!(scrubber.finds("s3cr3t-8") && scrubber.finds("<s3cr3t-of-more>"));
     }
 }

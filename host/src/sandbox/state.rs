@@ -15,10 +15,10 @@ use super::{Limits, Reached};
 use crate::descriptor::Descriptor;
 use crate::descriptor::settings::Settings;
 use crate::descriptor::template::Values;
-use crate::egress::Egress;
+use crate::egress::Carrier;
 use crate::error::Error;
 
-/// What a call may work with: the provider's table and settings, what was resolved, and the door out.
+/// What a call may work with: the provider's table and settings, what was resolved, and the way out.
 #[derive(Clone)]
 pub struct Context {
     /// The table that requests are held against.
@@ -27,8 +27,8 @@ pub struct Context {
     pub settings: Arc<Settings>,
     /// What `resolve` gave and the broker checked.
     pub resolved: Arc<BTreeMap<String, String>>,
-    /// The door out.
-    pub egress: Egress,
+    /// Takes its requests out.
+    pub carrier: Arc<dyn Carrier>,
 }
 
 /// The store's data for one call.
@@ -55,7 +55,8 @@ pub(super) struct State {
     pub(super) kept: usize,
     pub(super) log_lines: u32,
     pub(super) ticks: u32,
-    wasi: WasiCtx,
+    /// Made when a component asks for something of it, which most do not.
+    wasi: Option<WasiCtx>,
 }
 
 impl State {
@@ -64,9 +65,8 @@ impl State {
         table.set_max_capacity(limits.handles);
         let mut scrubber = Scrubber::default();
         if let Some(context) = &context {
-            context.settings.secrets().for_each(|secret| scrubber.add(secret));
+            context.settings.secrets().for_each(|secret| scrubber.add(secret.clone()));
         }
-        let wasi = wasi(context.is_none());
         Self {
             context,
             table,
@@ -83,7 +83,7 @@ impl State {
             kept: 0,
             log_lines: 0,
             ticks: 0,
-            wasi,
+            wasi: None,
         }
     }
 }
@@ -126,7 +126,8 @@ impl HostMonotonicClock for Standing {
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        let describing = self.context.is_none();
+        WasiCtxView { ctx: self.wasi.get_or_insert_with(|| wasi(describing)), table: &mut self.table }
     }
 }
 

@@ -13,7 +13,7 @@ const FILE_NAME: &str = "vault.db";
 /// The vault that is used where none is named.
 #[must_use]
 pub fn default_file() -> Option<PathBuf> {
-    directories::ProjectDirs::from("", "", "mcp-credentials-broker").map(|folders| folders.data_dir().join(FILE_NAME))
+    config::folders().map(|folders| folders.data_dir().join(FILE_NAME))
 }
 
 /// A vault's file, and whether somebody named it: then it must be there.

@@ -134,7 +134,7 @@ impl Bench {
             descriptor: Arc::clone(&self.descriptor),
             settings: Arc::new(settings),
             resolved: Arc::new(BTreeMap::new()),
-            egress: Egress::new(&egress).unwrap(),
+            carrier: Arc::new(Egress::new(&egress).unwrap()),
         }
     }
 

@@ -43,12 +43,11 @@ impl Contestant {
         &self.program
     }
 
-    /// How it is started: with nothing of the developer's own configuration.
+    /// How it is started: as somebody has it who just installed it, without a configuration or a vault where none is named.
     pub(super) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(&self.arguments).env("MCP_CREDENTIALS_BROKER_CONFIG", folder().join("empty.toml"));
-        // nor a vault, where none is named
-        command.env("XDG_DATA_HOME", folder().join("data"));
+        command.args(&self.arguments).env_remove("MCP_CREDENTIALS_BROKER_CONFIG");
+        command.env("XDG_CONFIG_HOME", folder().join("config")).env("XDG_DATA_HOME", folder().join("data"));
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
@@ -86,28 +85,40 @@ pub(super) fn folder() -> PathBuf {
 pub(super) fn all() -> Result<Vec<Contestant>> {
     let folder = folder();
     std::fs::create_dir_all(&folder).with_context(|| format!("{} could not be made", folder.display()))?;
-    std::fs::write(folder.join("empty.toml"), "")?;
     let with_tools = |name, program, arguments| Contestant { has_tools: true, ..Contestant::new(name, program, arguments) };
     let script = predecessor(&folder)?;
     Ok(vec![
-        with_tools(BROKER, broker()?, Vec::new()),
+        with_tools(BROKER, broker(&folder)?, Vec::new()),
         with_tools(NPM, "node".into(), vec![script]),
-        with_tools(RMCP, bare_rmcp()?, Vec::new()),
+        with_tools(RMCP, bare_rmcp(&folder)?, Vec::new()),
         Contestant::new(ECHO, echo(&folder)?, Vec::new()),
     ])
 }
 
 /// What the SDK does by itself.
-fn bare_rmcp() -> Result<PathBuf> {
-    let root = paths::root();
-    run::show(run::cargo(&root).args(["build", "--release", "--package", "bare-rmcp"]))?;
-    Ok(paths::target().join("release/bare-rmcp").with_extension(std::env::consts::EXE_EXTENSION))
+fn bare_rmcp(folder: &Path) -> Result<PathBuf> {
+    built("bare-rmcp", folder)
 }
 
-fn broker() -> Result<PathBuf> {
+fn broker(folder: &Path) -> Result<PathBuf> {
+    built("mcp-credentials-broker", folder)
+}
+
+/// The program of that package, as a release has it.
+fn built(package: &str, folder: &Path) -> Result<PathBuf> {
     let root = paths::root();
-    run::show(run::cargo(&root).args(["build", "--release", "--package", "mcp-credentials-broker"]))?;
-    Ok(paths::target().join("release").join("mcp-credentials-broker").with_extension(std::env::consts::EXE_EXTENSION))
+    run::show(run::cargo(&root).args(["build", "--release", "--package", package]))?;
+    as_installed(&paths::target().join("release").join(package), folder)
+}
+
+/// A copy, as installing makes one. What a linker wrote lies in memory in smaller pieces, and starts slower.
+fn as_installed(program: &Path, folder: &Path) -> Result<PathBuf> {
+    let program = program.with_extension(std::env::consts::EXE_EXTENSION);
+    let copy = folder.join("installed").join(program.file_name().context("a program without a name")?);
+    std::fs::create_dir_all(folder.join("installed"))?;
+    let _ = std::fs::remove_file(&copy);
+    std::fs::copy(&program, &copy).with_context(|| format!("{} could not be copied", program.display()))?;
+    Ok(copy)
 }
 
 /// Installs it once, without running anything that it brings, and finds its script. It is run by `node` directly: no
@@ -139,5 +150,5 @@ fn echo(folder: &Path) -> Result<PathBuf> {
     let mut command = Command::new(rustc);
     command.current_dir(paths::root()).args(["--edition=2024", "-O", "-Cstrip=symbols", "-o"]).arg(&program).arg(source);
     run::show(&mut command)?;
-    Ok(program)
+    as_installed(&program, folder)
 }

@@ -98,11 +98,11 @@ pub(crate) fn quick() -> Result<()> {
     Ok(())
 }
 
-/// The broker as somebody starts it who has plugins.
+/// The broker as an MCP client starts it, without options, where somebody has plugins in the folder for them.
 fn with_plugins(broker: &Contestant) -> Result<Contestant> {
-    let folder = contestants::folder().join("twenty");
-    plugins::make(&folder, PLUGINS)?;
-    Ok(broker.with(&["--plugins".into(), folder], &contestants::folder().join("cache")))
+    let data = contestants::folder().join("twenty");
+    plugins::make(&data.join("mcp-credentials-broker/plugins"), PLUGINS)?;
+    Ok(broker.with(&[], &contestants::folder().join("cache")).env("XDG_DATA_HOME", &data.to_string_lossy()))
 }
 
 fn take_turns(contestants: &[Contestant], broker: &Contestant, figures: &mut Figures) -> Result<()> {

@@ -85,8 +85,10 @@ fn page(table: &str, sections: &str, machine: &[(&str, String)]) -> String {
          ![The first figures as bars](benchmarks.svg)\n\n\
          {table}\n\
          - *Figures* are medians over the rounds, *ratios* the median of the rounds' ratios.\n\
-         - *Start*: from before the process is spawned until its answer to `initialize` is read. The broker has {PLUGINS} plugins in its\n  \
-           folder beside the embedded six. The predecessor is run by `node` directly; through `npx` it takes longer.\n\
+         - *Start*: from before the process is spawned until its answer to `initialize` is read. The programs are copies,\n  \
+           as installing makes them. The broker is started as MCP clients do it, without options or a file of the operator's, with\n  \
+           {PLUGINS} plugins in its folder beside the embedded six. The predecessor is run by `node` directly; through `npx` it takes\n  \
+           longer.\n\
          - *Resident*: `VmRSS` right after that answer, or as the row says. *First login*: with GitHub's component, warm in the\n  \
            compile cache, over TLS (`host/examples/stage.rs` plays GitHub).\n\
          - *One at a time*: from before the request is written until the answer is read; every answer is checked. Standard\n  \

@@ -30,6 +30,10 @@ pub(super) struct Figures {
     sizes: Vec<Size>,
     /// Starts with an empty vault, in milliseconds.
     empty_start_ms: f64,
+    /// `get_secret` with the largest against the smallest, and a start with it against one with an empty vault: the median
+    /// of the rounds' ratios, so that what else the machine did in one of them does not count.
+    call_ratio: f64,
+    start_ratio: f64,
 }
 
 struct Size {
@@ -45,27 +49,34 @@ pub(super) fn measure(broker: &Contestant) -> Result<Figures> {
     for secrets in SIZES {
         vaults.push((secrets, made(broker, secrets)?));
     }
-    let mut starts: Vec<Vec<Duration>> = vaults.iter().map(|_| Vec::new()).collect();
-    let mut calls: Vec<Vec<Duration>> = vaults.iter().map(|_| Vec::new()).collect();
+    // by vault and round
+    let mut starts: Vec<Vec<Vec<Duration>>> = vaults.iter().map(|_| Vec::new()).collect();
+    let mut calls = starts.clone();
     for round in 0..ROUNDS {
         println!("vaults, round {} of {ROUNDS}", round + 1);
         for turn in 0..vaults.len() {
             let which = (turn + round) % vaults.len();
             let (secrets, vault) = &vaults[which];
             let contestant = broker.with(&["--vault".into(), vault.clone()], &folder().join("cache"));
-            for _ in 0..STARTS {
-                starts[which].push(Session::start(&contestant)?.started_in);
-            }
+            let started = (0..STARTS).map(|_| Ok(Session::start(&contestant)?.started_in));
+            starts[which].push(started.collect::<Result<_>>()?);
             let mut session = Session::start(&contestant)?;
+            let mut called = Vec::new();
             for call in 0..if *secrets == 0 { 0 } else { CALLS } {
                 // Others each time, in no order that the disk would like.
                 let name = name(call * 7919 % secrets);
                 let wanted = json!({ "name": name, "purpose": "measuring", "ttl_seconds": 600 });
-                calls[which].push(session.call("get_secret", &wanted)?);
+                called.push(session.call("get_secret", &wanted)?);
             }
+            calls[which].push(called);
         }
     }
-    let millis = |times: &[Duration]| median(times.iter().map(|time| time.as_secs_f64() * 1e3)).context("nothing was measured");
+    let nothing = "nothing was measured";
+    let millis = |rounds: &[Vec<Duration>]| median(rounds.iter().flatten().map(|time| time.as_secs_f64() * 1e3)).context(nothing);
+    let ratio = |these: &[Vec<Duration>], those: &[Vec<Duration>]| {
+        let middle = |round: &Vec<Duration>| median(round.iter().map(Duration::as_secs_f64)).unwrap_or_default();
+        median(these.iter().zip(those).map(|(this, that)| middle(this) / middle(that))).context(nothing)
+    };
     let mut sizes = Vec::new();
     for (which, (secrets, vault)) in vaults.iter().enumerate().skip(1) {
         let empty = std::fs::metadata(&vaults[0].1)?.len();
@@ -77,7 +88,13 @@ pub(super) fn measure(broker: &Contestant) -> Result<Figures> {
             bytes_each: bytes as f64 / *secrets as f64,
         });
     }
-    Ok(Figures { sizes, empty_start_ms: millis(&starts[0])? })
+    let last = vaults.len() - 1;
+    Ok(Figures {
+        sizes,
+        empty_start_ms: millis(&starts[0])?,
+        call_ratio: ratio(&calls[last], &calls[1])?,
+        start_ratio: ratio(&starts[last], &starts[0])?,
+    })
 }
 
 /// The name of one of the secrets.
@@ -130,18 +147,6 @@ fn write_archive(archive: &Path, identity: &Path, secrets: usize) -> Result<()> 
 }
 
 impl Figures {
-    /// The largest against the smallest.
-    fn call_ratio(&self) -> f64 {
-        match self.sizes.as_slice() {
-            [first, .., last] => last.call_us / first.call_us,
-            _ => 1.0,
-        }
-    }
-
-    fn start_ratio(&self) -> f64 {
-        self.sizes.last().map_or(1.0, |last| last.start_ms / self.empty_start_ms)
-    }
-
     pub(super) fn section(&self) -> String {
         let mut text = String::from(
             "\n## A vault as it grows\n\n| secrets | `get_secret`, µs | start until `initialize` is answered, ms | bytes on disk for each |\n|--:|--:|--:|--:|\n",
@@ -151,11 +156,12 @@ impl Figures {
             let _ = writeln!(text, "| {} | {:.1} | {:.2} | {:.0} |", size.secrets, size.call_us, size.start_ms, size.bytes_each);
         }
         let verdict = |ratio: f64| if ratio < GOAL { "met" } else { "**missed**" };
-        let (calls, start) = (self.call_ratio(), self.start_ratio());
+        let (calls, start) = (self.call_ratio, self.start_ratio);
         let _ = writeln!(
             text,
             "\nThe largest takes {calls:.2} times as long for `get_secret` as the smallest (goal: less than {GOAL}, {}), and a start with it\n\
-             {start:.2} times as long as with an empty one (goal: less than {GOAL}, {}). Medians of {ROUNDS} rounds in turn, {CALLS} calls and {STARTS} starts each.",
+             {start:.2} times as long as with an empty one (goal: less than {GOAL}, {}). Medians of {ROUNDS} rounds in turn, {CALLS} calls and {STARTS} starts each;\n\
+             the ratios are the median of the rounds' ratios.",
             verdict(calls),
             verdict(start),
         );
@@ -166,7 +172,7 @@ impl Figures {
         let size = |size: &Size| json!({ "secrets": size.secrets, "call_us": size.call_us, "start_ms": size.start_ms, "bytes_each": size.bytes_each });
         json!({
             "empty_start_ms": self.empty_start_ms, "sizes": self.sizes.iter().map(size).collect::<Vec<_>>(),
-            "call_ratio": self.call_ratio(), "start_ratio": self.start_ratio(), "goal": GOAL,
+            "call_ratio": self.call_ratio, "start_ratio": self.start_ratio, "goal": GOAL,
         })
     }
 }
@@ -176,14 +182,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_goals_are_judged_by_the_largest_vault() {
-        let size = |secrets, call_us, start_ms| Size { secrets, call_us, start_ms, bytes_each: 300.0 };
-        let figures = |call, start| Figures {
-            sizes: vec![size(10, 100.0, 2.0), size(1000, 1000.0, 9.0), size(100_000, call, start)],
-            empty_start_ms: 2.0,
-        };
-        let met = figures(149.0, 2.9);
+    fn a_goal_is_met_below_it() {
+        let figures = |ratio| Figures { sizes: Vec::new(), empty_start_ms: 2.0, call_ratio: ratio, start_ratio: ratio };
+        let met = figures(1.49);
         assert!(met.section().matches(", met").count() == 2, "{}", met.section());
-        assert_eq!(figures(150.0, 3.0).section().matches("**missed**").count(), 2);
+        assert_eq!(figures(1.5).section().matches("**missed**").count(), 2);
     }
 }

@@ -63,7 +63,7 @@ impl Asking {
             descriptor: Arc::clone(&self.descriptor),
             settings: Arc::clone(&self.settings),
             resolved: Arc::clone(&grant.resolved),
-            egress: broker.egress.clone(),
+            carrier: Arc::new(broker.egress.clone()),
         };
         let before = SystemTime::now();
         let answered = self.prepared.refresh(&context, token, &grant.scopes, &grant.notes).await;

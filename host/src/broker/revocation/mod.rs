@@ -217,7 +217,7 @@ impl Broker {
             descriptor: Arc::clone(&descriptor),
             settings,
             resolved: Arc::clone(&grant.resolved),
-            egress: self.egress.clone(),
+            carrier: Arc::new(self.egress.clone()),
         };
         let prepared = self.providers.prepared(&provider).await?.clone();
         let prepared = prepared.with_limits(Limits { deadline: TOKEN_WITHIN, ..Limits::STANDARD });

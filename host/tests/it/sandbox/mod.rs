@@ -68,7 +68,7 @@ impl Bench {
             descriptor,
             settings: Arc::new(settings),
             resolved: Arc::new(BTreeMap::new()),
-            egress: Egress::new(&egress).unwrap(),
+            carrier: Arc::new(Egress::new(&egress).unwrap()),
         }
     }
 

@@ -54,7 +54,8 @@ fn main() {
         "{}",
         serde_json::json!({
             "component_ns": component, "native_ns": native,
-            "exchange_ns": exchanges.stub, "loopback_ns": exchanges.loopback, "request_ns": exchanges.request,
+            "stub_ns": exchanges.stub, "long_scope_ns": exchanges.long_scope,
+            "loopback_ns": exchanges.loopback, "request_ns": exchanges.request,
             "first_cold_ms": firsts.map(|(cold, _)| cold), "first_warm_ms": firsts.map(|(_, warm)| warm),
         })
     );
@@ -92,6 +93,8 @@ async fn component() -> f64 {
 struct Exchanges {
     /// With a stub of the network.
     stub: f64,
+    /// The same, where the answer has a scope that is longer than every secret of the call.
+    long_scope: f64,
     /// With a server on loopback.
     loopback: f64,
     /// The request to that server alone.
@@ -106,14 +109,16 @@ async fn exchange() -> Exchanges {
     let settings = [&[("client_id", "me"), ("client_secret", secret)][..], &endpoints].concat();
     let egress = config::Egress { allow_loopback: vec![address], ..config::Egress::default() };
     let (prepared, networked) = ready("oauth2", &settings, &endpoints, &egress).await;
-    let stubbed = Context { carrier: Arc::new(Stub), ..networked.clone() };
-    let (mut stubs, mut loopbacks, mut requests) = (Vec::new(), Vec::new(), Vec::new());
+    let stubbed = |scope| Context { carrier: Arc::new(Stub(tokens(scope))), ..networked.clone() };
+    let (usual, long) = (stubbed(SCOPE), stubbed(LONG_SCOPE));
+    let (mut stubs, mut longs, mut loopbacks, mut requests) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..BATCHES {
-        stubs.push(redeem(&prepared, &stubbed).await);
+        stubs.push(redeem(&prepared, &usual).await);
+        longs.push(redeem(&prepared, &long).await);
         loopbacks.push(redeem(&prepared, &networked).await);
         requests.push(request(&networked, &token).await);
     }
-    Exchanges { stub: middle(stubs), loopback: middle(loopbacks), request: middle(requests) }
+    Exchanges { stub: middle(stubs), long_scope: middle(longs), loopback: middle(loopbacks), request: middle(requests) }
 }
 
 /// What one exchange of the component takes, in nanoseconds.
@@ -151,13 +156,22 @@ async fn request(context: &Context, token: &str) -> f64 {
     begun.elapsed().as_nanos() as f64 / f64::from(EXCHANGES)
 }
 
-/// What the token endpoint answers.
-const TOKENS: &str = r#"{"access_token":"an-access-token-of-the-usual-forty-chars","token_type":"bearer","expires_in":3600,"refresh_token":"a-refresh-token-that-is-as-long-as-that"}"#;
+/// What the token endpoint answers: tokens of a usual length.
+fn tokens(scope: &str) -> String {
+    serde_json::json!({
+        "access_token": "an-access-token-of-the-usual-forty-chars", "token_type": "bearer", "expires_in": 3600,
+        "refresh_token": "a-refresh-token-that-is-as-long-as-that", "scope": scope,
+    })
+    .to_string()
+}
+
+const SCOPE: &str = "openid profile email offline_access";
+const LONG_SCOPE: &str = "openid https://www.googleapis.com/auth/userinfo.email https://www.googleapis.com/auth/userinfo.profile";
 const JSON: &str = "application/json; charset=utf-8";
 const DATE_THEN: &str = "Fri, 27 Nov 2026 22:00:00 GMT";
 
 /// A stub of the network: the token endpoint's answer, at once.
-struct Stub;
+struct Stub(String);
 
 impl Carrier for Stub {
     fn carry(&self, request: Outgoing) -> Carried<'_> {
@@ -166,7 +180,7 @@ impl Carrier for Stub {
             let headers =
                 [(CONTENT_TYPE, JSON), (DATE, DATE_THEN)].map(|(name, value)| (name, http::HeaderValue::from_static(value)));
             let headers = http::HeaderMap::from_iter(headers);
-            Ok(Incoming { status: 200, headers, body: Zeroizing::new(TOKENS.as_bytes().to_vec()), cut: false })
+            Ok(Incoming { status: 200, headers, body: Zeroizing::new(self.0.clone().into_bytes()), cut: false })
         })
     }
 }
@@ -199,9 +213,10 @@ const SERVE: &str = "--serve";
 fn serve() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     println!("{}", listener.local_addr().unwrap());
-    let length = TOKENS.len();
+    let body = tokens(SCOPE);
+    let length = body.len();
     let answer = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: {JSON}\r\nDate: {DATE_THEN}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{TOKENS}"
+        "HTTP/1.1 200 OK\r\nContent-Type: {JSON}\r\nDate: {DATE_THEN}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
     );
     std::thread::spawn(|| {
         let _ = std::io::stdin().read(&mut [0]);

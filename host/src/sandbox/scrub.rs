@@ -23,6 +23,8 @@ use crate::secret::Secret;
 const MIN: usize = 8;
 /// How many forms with the same beginning are compared for each byte of a text, on average.
 const COMPARED: usize = 32;
+/// How many secrets are searched for; with more of them, every text is hidden.
+const SECRETS: usize = 10_000;
 
 /// The secrets of one call, in every form that is searched for.
 #[derive(Default)]
@@ -31,42 +33,54 @@ pub(super) struct Scrubber {
     waiting: BTreeMap<usize, Vec<Secret>>,
     /// Forms by the hash of their beginning.
     forms: HashMap<u64, Vec<Zeroizing<String>>>,
-    /// Hashes of whole forms: each is kept once.
+    /// Hashes of the secrets: each has its forms made once.
+    secrets: HashSet<u64>,
+    /// Hashes of all forms: each is kept once.
     known: HashSet<u64>,
     hashing: RandomState,
 }
 
 impl Scrubber {
     pub(super) fn add(&mut self, secret: Secret) {
-        if secret.len() >= MIN {
+        if secret.len() >= MIN && self.secrets.len() <= SECRETS && self.secrets.insert(self.hashing.hash_one(secret.expose())) {
             self.waiting.entry(secret.len()).or_default().push(secret);
         }
     }
 
+    /// Makes every form of the secrets, so that how long a text is looked at does not tell how long they are.
+    pub(super) fn make_all_forms(&mut self) {
+        self.make_forms(usize::MAX);
+    }
+
     /// Makes every form of the secrets that are no longer than that.
     fn make_forms(&mut self, length: usize) {
+        if self.secrets.len() > SECRETS {
+            return;
+        }
         while let Some(shortest) = self.waiting.first_entry().filter(|shortest| *shortest.key() <= length) {
             shortest.remove().iter().for_each(|secret| self.add_forms(secret.expose()));
         }
     }
 
     fn add_forms(&mut self, text: &str) {
-        if !self.add_form(text.to_owned()) {
-            return;
-        }
+        self.add_form(text.to_owned());
         // as it stands in a query, and in a JSON text
         if text.contains(' ') {
-            self.add_form(text.replace(' ', "+"));
+            self.add_form(put_together(text.len(), text.chars().map(|c| if c == ' ' { '+' } else { c })));
         }
-        let json = Zeroizing::new(serde_json::Value::from(text).to_string());
-        if let Some(inner) = json.get(1..json.len() - 1).filter(|inner| *inner != text) {
+        let mut json = Zeroizing::new(Vec::with_capacity(6 * text.len() + 2));
+        let written = serde_json::to_writer(&mut *json, text).is_ok();
+        let inner = json.get(1..json.len().saturating_sub(1)).and_then(|inner| std::str::from_utf8(inner).ok());
+        if let Some(inner) = inner.filter(|inner| written && *inner != text) {
             self.add_form(inner.to_owned());
         }
         const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-        self.add_form(text.bytes().flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]).collect());
+        let digits = text.bytes().flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+        self.add_form(put_together(2 * text.len(), digits));
         self.add_base64(text);
         // Basic authentication form-encodes before it goes to base64 (RFC 6749 section 2.3.1), but for `basic-raw`.
-        let encoded = Zeroizing::new(form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>());
+        let encoded = form_urlencoded::byte_serialize(text.as_bytes()).flat_map(str::chars);
+        let encoded = Zeroizing::new(put_together(3 * text.len(), encoded));
         if *encoded != text {
             self.add_base64(&encoded);
         }
@@ -88,26 +102,29 @@ impl Scrubber {
                     '/' => '_',
                     other => other,
                 };
-                self.add_form(inner.chars().map(swapped).collect());
+                self.add_form(put_together(inner.len(), inner.chars().map(swapped)));
             }
         }
     }
 
-    /// False where it was known before.
-    fn add_form(&mut self, form: String) -> bool {
+    fn add_form(&mut self, form: String) {
         let form = Zeroizing::new(form);
-        let Some(beginning) = form.as_bytes().first_chunk::<MIN>() else { return false };
-        let new = self.known.insert(self.hashing.hash_one(form.as_bytes()));
-        if new {
+        let Some(beginning) = form.as_bytes().first_chunk::<MIN>() else { return };
+        if self.known.insert(self.hashing.hash_one(form.as_bytes())) {
             self.forms.entry(self.hashing.hash_one(beginning)).or_default().push(form);
         }
-        new
     }
 
     /// Whether the text contains one of the secrets, or takes too long to tell.
     pub(super) fn finds(&mut self, text: &str) -> bool {
+        if text.len() < MIN {
+            return false;
+        }
+        if self.secrets.len() > SECRETS {
+            return true;
+        }
         self.make_forms(text.len());
-        if text.len() < MIN || self.forms.is_empty() {
+        if self.forms.is_empty() {
             return false;
         }
         // percent-encoding can be had of any character, in either case
@@ -136,6 +153,13 @@ impl Scrubber {
         }
         false
     }
+}
+
+/// A text of at most that many bytes. One that grows by itself leaves what it was in the heap.
+fn put_together(most: usize, characters: impl Iterator<Item = char>) -> String {
+    let mut text = String::with_capacity(most);
+    characters.for_each(|character| text.push(character));
+    text
 }
 
 #[cfg(test)]
@@ -170,6 +194,26 @@ mod tests {
         (0..1000).for_each(|number| scrubber.add(Secret::new(format!("aaaaaaaaaaaa{number}"))));
         assert!(scrubber.finds(&"a".repeat(100_000)));
         assert!(!scrubber.finds(&"b".repeat(100_000)) && !scrubber.finds("aaaaaaa"));
+    }
+
+    #[test]
+    fn a_secret_that_is_a_form_of_another_is_found_in_its_own_forms() {
+        let hex = "6f7468657220736563726574";
+        for secrets in [["other secret", hex], [hex, "other secret"]] {
+            let mut scrubber = Scrubber::default();
+            secrets.into_iter().for_each(|secret| scrubber.add(Secret::from(secret)));
+            assert!(scrubber.finds(&BASE64_STANDARD_NO_PAD.encode(format!("id:{hex}"))));
+        }
+    }
+
+    #[test]
+    fn with_too_many_secrets_everything_is_hidden() {
+        let mut scrubber = Scrubber::default();
+        (0..SECRETS).for_each(|number| scrubber.add(Secret::new(format!("secret-{number}"))));
+        scrubber.add(Secret::from("secret-1"));
+        assert!(!scrubber.finds("harmless"));
+        (SECRETS..SECRETS + 10).for_each(|number| scrubber.add(Secret::new(format!("secret-{number}"))));
+        assert!(scrubber.finds("harmless") && !scrubber.finds("bearer"));
     }
 
     #[test]

@@ -5,11 +5,13 @@
 //! for more than warnings, and those carry secrets: they stay at `warn` whatever the operator asks for.
 
 mod lines;
+mod when_asked;
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tracing::subscriber::set_global_default;
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
@@ -18,6 +20,7 @@ use tracing_subscriber::prelude::*;
 pub use lines::Lines;
 #[cfg(test)]
 pub(crate) use lines::tests::Memory;
+use when_asked::{Log, WhenAsked};
 
 /// The environment variable that says how much is told: `debug`, or `warn,credentials_broker::egress=debug`.
 pub const ENV_LOG: &str = "MCP_CREDENTIALS_BROKER_LOG";
@@ -31,10 +34,12 @@ const FLUSH: Duration = Duration::from_millis(200);
 /// Starts logging to standard error, as [`ENV_LOG`] says. A second call changes nothing.
 pub fn init() {
     let asked = std::env::var(ENV_LOG).unwrap_or_default();
+    if asked.trim().is_empty() {
+        let _ = set_global_default(WhenAsked::new(LevelFilter::INFO, || log(usual(), Lines::stderr())));
+        return;
+    }
     let (filter, understood) = filter(&asked);
-    let written = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(Writer::new(Lines::stderr()));
-    let first = tracing_subscriber::registry().with(filter_fn(fit_to_print)).with(filter).with(written).try_init().is_ok();
-    if first && !understood {
+    if set_global_default(log(filter, Lines::stderr())).is_ok() && !understood {
         tracing::warn!("{ENV_LOG} is not understood and ignored. Set it to error, warn, info, debug or trace.");
     }
 }
@@ -44,13 +49,20 @@ pub fn flush() {
     Lines::stderr().flush(FLUSH);
 }
 
+/// A log of what passes the filter and is fit to print.
+fn log(filter: Targets, lines: Lines) -> Log {
+    let written = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(Writer::new(lines));
+    Box::new(tracing_subscriber::registry().with(filter_fn(fit_to_print)).with(filter).with(written))
+}
+
+/// What is told where nobody asked for more or less.
+fn usual() -> Targets {
+    Targets::new().with_default(LevelFilter::WARN).with_targets(OURS.map(|target| (target, LevelFilter::INFO)))
+}
+
 /// What the operator asked for, and whether it made sense.
 fn filter(asked: &str) -> (Targets, bool) {
-    let default = Targets::new().with_default(LevelFilter::WARN).with_targets(OURS.map(|target| (target, LevelFilter::INFO)));
-    if asked.trim().is_empty() {
-        return (default, true);
-    }
-    asked.parse().map_or((default, false), |targets| (targets, true))
+    asked.parse().map_or_else(|_| (usual(), false), |targets| (targets, true))
 }
 
 /// Whether a line of this kind may be printed at all.
@@ -113,9 +125,8 @@ mod tests {
     fn logged(asked: &str, say: impl FnOnce()) -> String {
         let memory = Memory::default();
         let lines = Lines::to(memory.clone());
-        let written = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(Writer::new(lines.clone()));
-        let subscriber = tracing_subscriber::registry().with(filter_fn(fit_to_print)).with(filter(asked).0).with(written);
-        with_default(subscriber, say);
+        let filter = if asked.is_empty() { usual() } else { filter(asked).0 };
+        with_default(log(filter, lines.clone()), say);
         lines.flush(Duration::from_secs(5));
         memory.text()
     }

@@ -87,6 +87,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("wasmtime", &["sandbox"]),
     ("rmcp", &["mcp"]),
     ("reqwest", &["egress"]),
+    ("Carrier for", &["egress"]),
     ("TcpStream::connect", &["egress"]),
     ("UnixStream::connect", &["egress"]),
     ("TcpSocket", &["egress"]),

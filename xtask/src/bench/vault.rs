@@ -73,10 +73,6 @@ pub(super) fn measure(broker: &Contestant) -> Result<Figures> {
     }
     let nothing = "nothing was measured";
     let millis = |rounds: &[Vec<Duration>]| median(rounds.iter().flatten().map(|time| time.as_secs_f64() * 1e3)).context(nothing);
-    let ratio = |these: &[Vec<Duration>], those: &[Vec<Duration>]| {
-        let middle = |round: &Vec<Duration>| median(round.iter().map(Duration::as_secs_f64)).unwrap_or_default();
-        median(these.iter().zip(those).map(|(this, that)| middle(this) / middle(that))).context(nothing)
-    };
     let mut sizes = Vec::new();
     for (which, (secrets, vault)) in vaults.iter().enumerate().skip(1) {
         let empty = std::fs::metadata(&vaults[0].1)?.len();
@@ -88,13 +84,17 @@ pub(super) fn measure(broker: &Contestant) -> Result<Figures> {
             bytes_each: bytes as f64 / *secrets as f64,
         });
     }
-    let last = vaults.len() - 1;
-    Ok(Figures {
-        sizes,
-        empty_start_ms: millis(&starts[0])?,
-        call_ratio: ratio(&calls[last], &calls[1])?,
-        start_ratio: ratio(&starts[last], &starts[0])?,
-    })
+    let empty_start_ms = millis(&starts[0])?;
+    // nothing is asked of the empty one
+    let (call_ratio, start_ratio) = (growth(&calls[1..]).context(nothing)?, growth(&starts).context(nothing)?);
+    Ok(Figures { sizes, empty_start_ms, call_ratio, start_ratio })
+}
+
+/// How much longer it took with the last vault than with the first: the median of the rounds' ratios.
+fn growth(vaults: &[Vec<Vec<Duration>>]) -> Option<f64> {
+    let middle = |round: &Vec<Duration>| median(round.iter().map(Duration::as_secs_f64));
+    let (first, last) = (vaults.first()?, vaults.last()?);
+    median(last.iter().zip(first).filter_map(|(last, first)| Some(middle(last)? / middle(first)?)))
 }
 
 /// The name of one of the secrets.
@@ -180,6 +180,14 @@ impl Figures {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_largest_vault_is_held_against_the_smallest_round_by_round() {
+        let rounds = |times: [u64; 3]| times.map(|millis| vec![Duration::from_millis(millis); 3]).to_vec();
+        let ratio = growth(&[rounds([10, 20, 30]), rounds([900, 900, 900]), rounds([12, 60, 30])]).unwrap();
+        assert!((ratio - 1.2).abs() < 1e-9, "{ratio}");
+        assert!(growth(&[Vec::new(), Vec::new()]).is_none());
+    }
 
     #[test]
     fn a_goal_is_met_below_it() {

@@ -51,6 +51,8 @@ struct Params<'a> {
 impl<'a> ToolCall<'a> {
     /// The call in this line, if it is a plain one.
     pub(super) fn read(line: &'a str) -> Option<Self> {
+        // A greeting is not tried: what it would take to find out is not in memory yet.
+        memchr::memmem::find(line.as_bytes(), b"tools/call")?;
         let Request { jsonrpc, id, method, params } = serde_json::from_str(line).ok()?;
         let Params { name, arguments, meta } = params;
         (jsonrpc == "2.0" && method == "tools/call").then_some(Self { id, name, arguments, meta })

@@ -6,7 +6,7 @@
 //!
 //! A server decides how many secrets there are and how long the texts: so every form is found by a hash of its
 //! beginning, in one pass, and a text that takes too much looking at is hidden without. No form is shorter than its
-//! secret: so a secret's forms are made when a text as long as it is looked at, which in most calls is never.
+//! secret: so a secret's forms are made when a text as long as it is looked at, which for most secrets of a call is never.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};

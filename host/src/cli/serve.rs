@@ -12,6 +12,7 @@ use crate::broker::Broker;
 use crate::config::{self, Config};
 use crate::error::{Code, Error, Result};
 use crate::mcp;
+use crate::process::at_sigterm;
 use crate::providers::Providers;
 use crate::providers::lock::Approvals;
 use crate::sandbox::Workshop;
@@ -40,6 +41,14 @@ pub(super) fn run(options: &Options) -> Result<()> {
     // A client writes its first message as soon as the process is there. Until it has, there is nothing else to do.
     let mut input = BufReader::with_capacity(mcp::READ, std::io::stdin());
     if !input.fill_buf().is_ok_and(<[u8]>::is_empty) {
+        // Many clients end a server so. The runtime comes to this once the first message is answered.
+        let audit = broker.audit().clone();
+        runtime.spawn(async {
+            at_sigterm(move || {
+                audit.flush();
+                crate::telemetry::flush();
+            });
+        });
         runtime.block_on(mcp::serve(broker, input, std::io::stdout()));
     }
     // A command that a setting runs, or a read of a pipe, must not hold the process up.

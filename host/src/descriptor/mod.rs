@@ -8,6 +8,8 @@ pub mod settings;
 pub mod template;
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -159,6 +161,21 @@ fn get() -> String {
     "GET".to_owned()
 }
 
+/// An endpoint in its descriptor, which is shared. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    descriptor: Arc<Descriptor>,
+    place: usize,
+}
+
+impl Deref for Listed {
+    type Target = Endpoint;
+
+    fn deref(&self) -> &Endpoint {
+        &self.descriptor.endpoints[self.place]
+    }
+}
+
 /// What an endpoint is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -266,6 +283,13 @@ impl Descriptor {
     #[must_use]
     pub fn endpoint(&self, id: &str) -> Option<&Endpoint> {
         self.endpoints.iter().find(|endpoint| endpoint.id == id)
+    }
+
+    /// The same for who keeps it.
+    #[must_use]
+    pub fn listed(self: &Arc<Self>, id: &str) -> Option<Listed> {
+        let place = self.endpoints.iter().position(|endpoint| endpoint.id == id)?;
+        Some(Listed { descriptor: Arc::clone(self), place })
     }
 
     /// The one endpoint of a role that has only one.

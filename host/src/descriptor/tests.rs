@@ -20,6 +20,16 @@ fn acme() -> Value {
     })
 }
 
+impl Listed {
+    /// An endpoint in a descriptor that has no other.
+    pub(crate) fn alone(endpoint: &Value) -> Self {
+        let mut document = acme();
+        document["endpoints"] = json!([endpoint]);
+        let descriptor = serde_json::from_value(document).unwrap();
+        Self { descriptor: Arc::new(descriptor), place: 0 }
+    }
+}
+
 fn refused(change: impl FnOnce(&mut Value)) -> String {
     let mut document = acme();
     change(&mut document);

@@ -12,7 +12,7 @@
 //! | `start` | puts it together; becomes the program, where nobody has to stay behind |
 //! | `supervise` | stays behind: signals, exit code, masked output |
 //! | `piped` | stays between: the program's three pipes |
-//! | `signals` | what the broker is told to do, for passing on |
+//! | `signals` | what the broker is told to do: for passing on, or to end |
 //! | `kept_file` | a file that always holds the current value |
 
 mod environment;
@@ -28,6 +28,6 @@ pub use environment::not_for_others;
 pub use kept_file::KeptFile;
 pub use piped::{Child, Piped, piped};
 pub use program::{Program, find, loose};
-pub use signals::{Signal, Signals};
+pub use signals::{Signal, Signals, at_sigterm};
 pub use start::{CannotStart, Handed, How, Plan, Ready};
 pub use supervise::{exit_code, supervise};

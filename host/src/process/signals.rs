@@ -1,4 +1,4 @@
-//! Signals that the broker gets while a program runs under it, for passing on.
+//! Signals: those that the broker gets while a program runs under it, for passing on, and the one that ends a server.
 
 use tokio::sync::mpsc;
 
@@ -61,6 +61,30 @@ impl Default for Signals {
         Self::new()
     }
 }
+
+/// At SIGTERM, from now on, does this first and then ends the process. In a thread with a runtime of its own, whatever holds up
+/// the others; where it cannot be, SIGTERM ends the process at once, as ever.
+#[cfg(unix)]
+pub fn at_sigterm(act: impl FnOnce() + Send + 'static) {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let wait = move || -> std::io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+        if runtime.block_on(async { std::io::Result::Ok(signal(SignalKind::terminate())?.recv().await) })?.is_some() {
+            act();
+            // as a shell tells it
+            std::process::exit(128 + Signal::TERM.as_raw());
+        }
+        Ok(())
+    };
+    if let Err(error) = std::thread::Builder::new().name("sigterm".to_owned()).spawn(wait) {
+        tracing::warn!("no thread that waits for SIGTERM: {error}");
+    }
+}
+
+/// There is no such signal.
+#[cfg(not(unix))]
+pub fn at_sigterm(_: impl FnOnce() + Send + 'static) {}
 
 /// Whether the terminal itself sends its keys' signals to the program as well, since both are in its foreground.
 #[cfg(unix)]

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::handles::SecretHandle;
 use super::json::Document;
 use super::scrub::Scrubber;
-use crate::descriptor::{Endpoint, Role};
+use crate::descriptor::{Endpoint, Listed, Role};
 use crate::secret::{Kind, Secret};
 
 /// Members that are public wherever they stand at the top of an answer: RFC 6749 sections 5.1 and 5.2, RFC 7662
@@ -48,7 +48,7 @@ pub struct Answer {
     document: Document,
     /// The document with an empty string in the place of every hidden one.
     visible: Value,
-    endpoint: Endpoint,
+    endpoint: Listed,
 }
 
 impl Answer {
@@ -57,7 +57,7 @@ impl Answer {
     /// # Errors
     /// Where a JSON body is damaged or ambiguous.
     pub(super) fn read(
-        endpoint: Endpoint,
+        endpoint: Listed,
         status: u16,
         headers: &HeaderMap,
         body: &[u8],
@@ -91,7 +91,7 @@ impl Answer {
 
     pub(super) fn field(&self, pointer: &str) -> Option<String> {
         // An empty visible string stands for a hidden one unless the document's own is empty too.
-        match self.visible.pointer(pointer)? {
+        match at(&self.visible, pointer)? {
             Value::Null => None,
             Value::String(text) => (!text.is_empty()).then(|| text.clone()),
             Value::Array(items) if items.iter().all(Value::is_string) => {
@@ -102,7 +102,7 @@ impl Answer {
     }
 
     pub(super) fn secret(&self, pointer: &str) -> Option<SecretHandle> {
-        let text = self.document.value().pointer(pointer)?.as_str().filter(|text| !text.is_empty())?;
+        let text = at(self.document.value(), pointer)?.as_str().filter(|text| !text.is_empty())?;
         let kind = kind_at(&self.endpoint, pointer);
         let issued = match self.endpoint.role {
             Role::Token | Role::Mint => true,
@@ -121,6 +121,15 @@ impl Answer {
     /// an error page and speaks for nobody: a component may go on to the next address.
     pub(super) fn metadata(&self) -> Option<&Value> {
         (self.endpoint.role == Role::Metadata && self.status == 200).then(|| self.document.value())
+    }
+}
+
+/// The value at a JSON Pointer. Most pointers name a member of the document itself: [`Value::pointer`] would copy that name
+/// twice.
+fn at<'a>(document: &'a Value, pointer: &str) -> Option<&'a Value> {
+    match (document, pointer.strip_prefix('/')) {
+        (Value::Object(members), Some(name)) if !name.contains(['/', '~']) => members.get(name),
+        _ => document.pointer(pointer),
     }
 }
 
@@ -249,12 +258,11 @@ mod tests {
 
     use super::*;
 
-    fn endpoint(role: &str) -> Endpoint {
-        serde_json::from_value(serde_json::json!({
+    fn endpoint(role: &str) -> Listed {
+        Listed::alone(&serde_json::json!({
             "id": "e", "role": role, "method": "POST", "url": "https://id.example/token",
             "readable": ["/team/name", "/tags"], "secrets": { "/accessToken": "access" }, "readable_headers": ["x-oauth-scopes"]
         }))
-        .unwrap()
     }
 
     fn answer(role: &str, content_type: &'static str, body: &str) -> Result<Answer, String> {

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::handles::SecretHandle;
 use super::json;
-use crate::descriptor::{Endpoint, Role};
+use crate::descriptor::{Listed, Role};
 use crate::secret::{Kind, Secret};
 
 /// The largest request body.
@@ -24,7 +24,7 @@ const MAX_PARTS: usize = 64;
 /// A request that a component puts together.
 #[derive(Debug)]
 pub struct Draft {
-    endpoint: Option<Endpoint>,
+    endpoint: Option<Listed>,
     url: Option<Url>,
     headers: Vec<(String, Piece)>,
     form: Vec<(String, Piece)>,
@@ -49,7 +49,7 @@ enum Authorization {
 /// A request that the table allows.
 #[derive(Debug)]
 pub(super) struct Ready {
-    pub(super) endpoint: Endpoint,
+    pub(super) endpoint: Listed,
     pub(super) method: Method,
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
@@ -60,7 +60,7 @@ pub(super) struct Ready {
 
 impl Draft {
     /// A request to an endpoint whose address was made; or to none, with the reason.
-    pub(super) fn new(target: Result<(Endpoint, Url), String>) -> Self {
+    pub(super) fn new(target: Result<(Listed, Url), String>) -> Self {
         let (endpoint, url, problem) = match target {
             Ok((endpoint, url)) => (Some(endpoint), Some(url), None),
             Err(problem) => (None, None, Some(problem)),
@@ -72,13 +72,15 @@ impl Draft {
         self.problem.get_or_insert(problem);
     }
 
-    fn slot(&mut self, slot: &str, secret: &SecretHandle) -> bool {
+    /// Whether the table has a slot for this secret: at a place of that space, such as `form`, with that name.
+    fn slot(&mut self, space: &str, name: &str, secret: &SecretHandle) -> bool {
         let Some(endpoint) = &self.endpoint else { return false };
-        let allowed =
-            endpoint.slots.get(slot).is_some_and(|kinds| kinds.iter().any(|kind| Kind::parse(kind) == Some(secret.kind)));
+        let is_it = |slot: &str| slot.strip_prefix(space).and_then(|rest| rest.strip_prefix('.')) == Some(name);
+        let kinds = endpoint.slots.iter().find(|(slot, _)| is_it(slot)).map(|(_, kinds)| kinds);
+        let allowed = kinds.is_some_and(|kinds| kinds.iter().any(|kind| Kind::parse(kind) == Some(secret.kind)));
         if !allowed {
             let problem = format!(
-                "its table has no slot {slot} for a secret of the kind {} at the endpoint {}",
+                "its table has no slot {space}.{name} for a secret of the kind {} at the endpoint {}",
                 secret.kind.as_str(),
                 endpoint.id
             );
@@ -108,7 +110,7 @@ impl Draft {
 
     pub(super) fn header_secret(&mut self, name: &str, secret: &SecretHandle) {
         let name = name.to_ascii_lowercase();
-        if self.slot(&format!("header.{name}"), secret) && self.room() {
+        if self.slot("header", &name, secret) && self.room() {
             self.headers.push((name, Piece::Secret(secret.secret.clone())));
         }
     }
@@ -120,7 +122,7 @@ impl Draft {
     }
 
     pub(super) fn form_secret(&mut self, name: String, secret: &SecretHandle) {
-        if self.slot(&format!("form.{name}"), secret) && self.room() {
+        if self.slot("form", &name, secret) && self.room() {
             self.form.push((name, Piece::Secret(secret.secret.clone())));
         }
     }
@@ -132,13 +134,13 @@ impl Draft {
     }
 
     pub(super) fn json_secret(&mut self, pointer: String, secret: &SecretHandle) {
-        if self.slot(&format!("json.{pointer}"), secret) && self.room() {
+        if self.slot("json", &pointer, secret) && self.room() {
             self.json.push((pointer, Piece::Secret(secret.secret.clone())));
         }
     }
 
     pub(super) fn authenticate(&mut self, scheme: &str, user: String, key: &SecretHandle) {
-        if !self.slot(&format!("authorization.{scheme}"), key) {
+        if !self.slot("authorization", scheme, key) {
             return;
         }
         match scheme {
@@ -271,13 +273,12 @@ impl Piece {
 mod tests {
     use super::*;
 
-    fn endpoint() -> Endpoint {
-        serde_json::from_value(serde_json::json!({
+    fn endpoint() -> Listed {
+        Listed::alone(&serde_json::json!({
             "id": "token", "role": "token", "method": "POST", "url": "https://id.example/token",
             "slots": { "form.code": ["code"], "authorization.basic": ["client-secret"], "authorization.bearer": ["access"], "json./a/b": ["code"] },
             "headers": ["x-version"]
         }))
-        .unwrap()
     }
 
     fn draft() -> Draft {

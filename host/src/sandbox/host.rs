@@ -140,13 +140,13 @@ impl host::HostRequest for State {
             self.keep(&[name, value])?;
         }
         let context = self.context()?;
-        let target = match context.descriptor.endpoint(&endpoint) {
+        let target = match context.descriptor.listed(&endpoint) {
             None => Err(format!("its table has no endpoint {}", foreign(&endpoint))),
             Some(found) => Template::parse(&found.url)
                 .and_then(|template| {
                     template.fill(&Arguments { context, arguments: &arguments }).map_err(|error| error.to_string())
                 })
-                .map(|url| (found.clone(), url)),
+                .map(|url| (found, url)),
         };
         Ok(self.table.push(Draft::new(target))?)
     }

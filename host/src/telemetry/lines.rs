@@ -3,7 +3,8 @@
 //! Clients often start a server and never read its standard error. A full pipe then blocks who writes to it, for ever.
 //! So lines are put into a bounded queue, and what does not fit is dropped and counted by whoever wanted to say it. Log
 //! and audit trail share the one queue, so their lines never mix. A server, which has standard error to itself,
-//! writes its lines where they are said if standard error takes them without waiting, and the thread is for the rest.
+//! writes its lines where they are said if standard error takes them without waiting, and the thread is for the rest. What is
+//! said of calls comes together first: who reads it wakes up for each piece, and then the client waits for a processor.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,6 +15,12 @@ use crate::pipe::{Output, SOME};
 
 /// At most this many bytes wait to be written.
 const CAPACITY: usize = 256 * 1024;
+
+/// How long lines come together that were held and settled.
+const GATHER: Duration = Duration::from_millis(10);
+
+/// With so many bytes they are written before: about what a pipe holds.
+const ENOUGH: usize = 64 * 1024;
 
 /// A line longer than this is cut. On Linux below what a pipe takes in one piece, so that lines of several brokers with the
 /// same standard error do not mix either.
@@ -40,6 +47,8 @@ struct Queue {
     closed: bool,
     /// Somebody will settle what comes in now, and the thread sleeps on.
     held: bool,
+    /// The thread lets lines come together, and then writes them.
+    gathering: bool,
     /// Nothing else of this process writes there.
     alone: bool,
     /// Until there is something that may have to wait there is no thread.
@@ -92,16 +101,27 @@ impl Lines {
         self.0.queue().held = true;
     }
 
-    /// Writes what has come together, here where that waits for nobody, and leaves the rest to the thread.
+    /// Writes what has come together if that is enough, here where that waits for nobody. What is less is written soon.
     pub fn settle(&self) {
         let mut queue = self.0.queue();
         queue.held = false;
-        self.0.write_now(queue);
+        let enough = queue.bytes >= ENOUGH;
+        if !queue.has_work() || (queue.gathering && !enough) {
+            return;
+        }
+        if enough || !self.0.has_thread(&mut queue) {
+            self.0.write_now(queue);
+        } else {
+            self.0.wake(&mut queue);
+            queue.gathering = true;
+        }
     }
 
     /// Waits until everything is written, at most for `limit`. Whether it was.
     pub fn flush(&self, limit: Duration) -> bool {
-        self.settle();
+        let mut queue = self.0.queue();
+        queue.held = false;
+        self.0.write_now(queue);
         let busy = |queue: &mut Queue| !queue.closed && (queue.writing || !queue.waiting.is_empty());
         let waited = self.0.changed.wait_timeout_while(self.0.queue(), limit, busy);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
@@ -128,23 +148,39 @@ impl Shared {
         !queue.closed
     }
 
-    /// Sees to it that the thread writes what waits. One that is writing, or was woken for an earlier line, looks for more
+    /// Sees to it that the thread writes what waits, now. One that is writing, or was woken for an earlier line, looks for more
     /// by itself.
     fn wake(self: &Arc<Self>, queue: &mut Queue) {
-        if !queue.started {
-            let shared = Arc::clone(self);
-            let thread = std::thread::Builder::new().name("lines".to_owned()).stack_size(64 * 1024);
-            queue.started = thread.spawn(move || while shared.write_next() {}).is_ok();
-            queue.closed = !queue.started;
+        queue.gathering = false;
+        if !self.has_thread(queue) {
+            queue.closed = true;
         } else if !queue.writing {
             self.changed.notify_all();
         }
     }
 
+    /// Starts the thread if there is none; whether there is one.
+    fn has_thread(self: &Arc<Self>, queue: &mut Queue) -> bool {
+        if !queue.started {
+            let shared = Arc::clone(self);
+            let thread = std::thread::Builder::new().name("lines".to_owned()).stack_size(64 * 1024);
+            queue.started = thread.spawn(move || while shared.write_next() {}).is_ok();
+        }
+        queue.started
+    }
+
     /// Writes what waits, when there is something. False when nobody can ever read it.
     fn write_next(&self) -> bool {
-        let waited = self.changed.wait_while(self.queue(), |queue| !queue.has_work() || queue.held);
-        let queue = waited.unwrap_or_else(PoisonError::into_inner);
+        let idle = |queue: &mut Queue| !queue.gathering && (!queue.has_work() || queue.held);
+        let waited = self.changed.wait_while(self.queue(), idle);
+        let gathered =
+            self.changed.wait_timeout_while(waited.unwrap_or_else(PoisonError::into_inner), GATHER, |queue| queue.gathering);
+        let mut queue = gathered.unwrap_or_else(PoisonError::into_inner).0;
+        queue.gathering = false;
+        // What came together may have been taken by somebody else, who writes it now: nothing may overtake it.
+        if !queue.has_work() {
+            return !queue.closed;
+        }
         let (queue, _) =
             self.write_some(queue, |writer, piece| writer.write_all(piece).and_then(|()| writer.flush()).map(|()| piece.len()));
         !queue.closed
@@ -168,7 +204,7 @@ impl Shared {
         drop(writer);
         let mut queue = self.queue();
         queue.writing = false;
-        queue.closed = written.is_err();
+        queue.closed |= written.is_err();
         let taken = written.unwrap_or(piece.len());
         queue.bytes -= taken;
         let rest = piece.split_off(taken);
@@ -210,19 +246,23 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// A writer that remembers.
+    /// A writer that remembers each piece.
     #[derive(Clone, Default)]
-    pub(crate) struct Memory(Arc<Mutex<Vec<u8>>>);
+    pub(crate) struct Memory(Arc<Mutex<Vec<Vec<u8>>>>);
 
     impl Memory {
         pub(crate) fn text(&self) -> String {
-            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+            String::from_utf8(self.0.lock().unwrap().concat()).unwrap()
+        }
+
+        fn pieces(&self) -> usize {
+            self.0.lock().unwrap().len()
         }
     }
 
     impl Write for Memory {
         fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(text);
+            self.0.lock().unwrap().push(text.to_owned());
             Ok(text.len())
         }
 
@@ -247,6 +287,25 @@ pub(super) mod tests {
 
     impl Output for Memory {}
     impl Output for Stuck {}
+
+    /// Takes so much at once.
+    struct Free(Memory, usize);
+
+    impl Write for Free {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            self.0.write(text)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Output for Free {
+        fn write_now(&mut self, text: &[u8]) -> usize {
+            self.0.write(&text[..text.len().min(self.1)]).unwrap()
+        }
+    }
 
     #[test]
     fn lines_come_out_whole_and_in_order() {
@@ -295,31 +354,15 @@ pub(super) mod tests {
 
     #[test]
     fn what_is_held_is_written_by_who_settles_it_if_that_waits_for_nobody() {
-        /// Takes what it can at once.
-        struct Free(Memory, usize);
-        impl Write for Free {
-            fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-                self.0.write(text)
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-        impl Output for Free {
-            fn write_now(&mut self, text: &[u8]) -> usize {
-                self.0.write(&text[..text.len().min(self.1)]).unwrap()
-            }
-        }
-
         let memory = Memory::default();
         let lines = Lines::to(Free(memory.clone(), SOME));
         lines.hold();
-        for number in 0..100 {
+        for number in 0..1000 {
             assert!(lines.push(&format!("line {number} {}", "x".repeat(100))));
         }
         assert_eq!(memory.text(), "");
         lines.settle();
-        let expected: String = (0..100).map(|number| format!("line {number} {}\n", "x".repeat(100))).collect();
+        let expected: String = (0..1000).map(|number| format!("line {number} {}\n", "x".repeat(100))).collect();
         assert_eq!(memory.text(), expected, "written when it returns");
         assert!(!lines.0.queue().started, "and no thread was needed");
 
@@ -332,6 +375,77 @@ pub(super) mod tests {
             assert!(lines.flush(Duration::from_secs(5)));
             assert_eq!(memory.text(), "waits, or its second half does: é\n");
         }
+    }
+
+    #[test]
+    fn what_is_not_enough_comes_together_and_is_written_soon() {
+        let memory = Memory::default();
+        let lines = Lines::to(Free(memory.clone(), SOME));
+        lines.alone();
+        let numbers = || (0..100).map(|number| number.to_string());
+        for number in numbers() {
+            lines.hold();
+            assert!(lines.push(&number));
+            lines.settle();
+        }
+        let expected: String = numbers().map(|number| number + "\n").collect();
+        let begun = Instant::now();
+        while memory.text() != expected {
+            assert!(begun.elapsed() < Duration::from_secs(5), "nobody writes {:?}", memory.text());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(memory.pieces() < 50, "each by itself: {}", memory.pieces());
+
+        // What nobody holds back takes with it what was.
+        lines.hold();
+        assert!(lines.push("a call"));
+        lines.settle();
+        assert!(lines.push("a warning"));
+        assert!(lines.flush(Duration::from_secs(5)));
+        assert!(memory.text().ends_with("99\na call\na warning\n"), "{}", memory.text());
+    }
+
+    #[test]
+    fn the_thread_takes_nothing_while_somebody_else_writes() {
+        /// Takes nothing before it is allowed to.
+        struct Waiting(Memory, mpsc::Receiver<()>);
+        impl Write for Waiting {
+            fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+                self.0.write(text)
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        impl Output for Waiting {
+            fn write_now(&mut self, text: &[u8]) -> usize {
+                let _ = self.1.recv_timeout(Duration::from_secs(1));
+                self.0.write(text).unwrap()
+            }
+        }
+
+        let memory = Memory::default();
+        let (go_on, allowed) = mpsc::channel();
+        let lines = Lines::to(Waiting(memory.clone(), allowed));
+        lines.alone();
+        lines.hold();
+        assert!(lines.push("of a call"));
+        lines.settle();
+        std::thread::scope(|threads| {
+            threads.spawn(|| lines.push("a warning"));
+            while !lines.0.queue().writing && memory.text().is_empty() {
+                std::thread::yield_now();
+            }
+            assert!(lines.push("another"));
+            std::thread::sleep(10 * GATHER);
+            let queue = lines.0.queue();
+            assert!(!queue.writing || queue.waiting.len() == 1, "the thread took what comes after");
+            drop(queue);
+            let _ = go_on.send(());
+            let _ = go_on.send(());
+        });
+        assert!(lines.flush(Duration::from_secs(5)));
+        assert_eq!(memory.text(), "of a call\na warning\nanother\n");
     }
 
     #[test]

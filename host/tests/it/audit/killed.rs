@@ -1,4 +1,4 @@
-//! Several processes append at once, and some are killed while they do.
+//! Several processes append at once, and some are ended or killed while they do.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use super::{sharing, trail};
 use crate::cli::with_vault;
 use crate::support::broker::Launch;
 use crate::support::command::run;
+use crate::support::process::signal;
 
 #[tokio::test]
 async fn several_brokers_append_to_one_chain() {
@@ -57,4 +58,16 @@ async fn a_broker_that_is_killed_leaves_a_trail_that_holds() {
     run(&launch, &["secrets", "set", "after"], b"0123456789").await.ok();
     let report = run(&launch, &["audit", "verify", "--json"], b"").await.json();
     assert_eq!((&report["findings"], &report["unfinished"]), (&json!([]), &json!(false)), "{report}");
+}
+
+#[tokio::test]
+async fn a_broker_that_is_told_to_end_writes_first_what_was_done() {
+    let launch = with_vault().await;
+    let mut broker = Launch::new().toml(&sharing(&launch)).ready().await;
+    broker.call("get_secret", json!({ "name": "missing", "purpose": "a test" })).await.refused("unknown_secret");
+    signal(broker.id(), "TERM");
+    let ended = broker.ended().await;
+    assert!(ended.status.code() == Some(143) && ended.stderr.contains("\"secret\":\"missing\""), "{ended:?}");
+    let text = std::fs::read_to_string(trail(&launch)).unwrap();
+    assert!(text.contains("\"secret\":\"missing\""), "{text}");
 }

@@ -1,11 +1,13 @@
-//! Writing without waiting for whoever reads.
+//! Writing without waiting for whoever reads, and reading without sleeping too soon.
 //!
 //! Nobody in the broker may wait for who does not read its output, so a thread stands by to do so. To wake it takes longer
 //! than most of what there is to say; where a pipe has room, whoever has something short may write it.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 #[cfg(unix)]
 use std::sync::atomic::{AtomicBool, Ordering};
+#[cfg(unix)]
+use std::time::{Duration, Instant};
 
 /// The most that is written in one piece without waiting, in bytes: what a pipe with room for anything takes whole (`PIPE_BUF`),
 /// and less than what a socket has room for when it says so.
@@ -78,11 +80,64 @@ fn takes_some_now(file: &impl std::os::fd::AsFd) -> bool {
     poll(&mut fds, Some(&now)).is_ok_and(|ready| ready == 1) && fds[0].revents() == PollFlags::OUT
 }
 
+/// Reads, and looks for a moment whether something comes before it sleeps: a client that asks one thing after the other writes
+/// again some ten microseconds after the answer, and to be woken then takes as long again.
+pub struct Alert<R>(pub R);
+
+/// How long it looks.
+#[cfg(unix)]
+const MOMENT: Duration = Duration::from_micros(30);
+
+/// Who gives way and is back later than that, has given the processor to somebody who needs it.
+#[cfg(unix)]
+const AWAY: Duration = Duration::from_micros(5);
+
+#[cfg(unix)]
+impl<R: Read + std::os::fd::AsFd> Read for Alert<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let (begun, mut before) = (Instant::now(), Instant::now());
+        while poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&at_once)).is_ok_and(|ready| ready == 0) {
+            std::thread::yield_now();
+            let now = Instant::now();
+            if now - begun > MOMENT || now - before > AWAY {
+                break;
+            }
+            before = now;
+        }
+        self.0.read(buffer)
+    }
+}
+
+#[cfg(not(unix))]
+impl<R: Read> Read for Alert<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
 #[cfg(all(test, unix))]
 mod tests {
     use std::io::{Read as _, Write as _};
 
     use super::*;
+
+    #[test]
+    fn what_is_read_is_the_same_at_once_and_later() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let mut reader = Alert(reader);
+        let mut told = [0; 8];
+        writer.write_all(b"at once").unwrap();
+        assert_eq!(reader.read(&mut told).unwrap(), 7);
+        let later = std::thread::spawn(move || {
+            std::thread::sleep(100 * MOMENT);
+            writer.write_all(b"later").unwrap();
+        });
+        assert_eq!((reader.read(&mut told).unwrap(), &told[..5]), (5, &b"later"[..]));
+        later.join().unwrap();
+        assert_eq!(reader.read(&mut told).unwrap(), 0, "nobody writes any more");
+    }
 
     type Way = fn(&io::PipeWriter, &[u8]) -> usize;
 

@@ -12,6 +12,7 @@ use crate::broker::Broker;
 use crate::config::{self, Config};
 use crate::error::{Code, Error, Result};
 use crate::mcp;
+use crate::pipe::Alert;
 use crate::process::at_sigterm;
 use crate::providers::Providers;
 use crate::providers::lock::Approvals;
@@ -39,7 +40,7 @@ pub(super) fn run(options: &Options) -> Result<()> {
     // interrupted every ten milliseconds, and compiling has a thread of its own.
     let runtime = started(tokio::runtime::Builder::new_current_thread().enable_all().build())?;
     // A client writes its first message as soon as the process is there. Until it has, there is nothing else to do.
-    let mut input = BufReader::with_capacity(mcp::READ, std::io::stdin());
+    let mut input = BufReader::with_capacity(mcp::READ, Alert(std::io::stdin()));
     if !input.fill_buf().is_ok_and(<[u8]>::is_empty) {
         // Many clients end a server so. The runtime comes to this once the first message is answered.
         let audit = broker.audit().clone();

@@ -1,7 +1,7 @@
 //! Without a command: the MCP server on standard input and output.
 
 use std::env::VarError;
-use std::io::{BufRead as _, BufReader, IsTerminal as _};
+use std::io::{BufRead as _, IsTerminal as _};
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -12,7 +12,6 @@ use crate::broker::Broker;
 use crate::config::{self, Config};
 use crate::error::{Code, Error, Result};
 use crate::mcp;
-use crate::pipe::Alert;
 use crate::process::at_sigterm;
 use crate::providers::Providers;
 use crate::providers::lock::Approvals;
@@ -40,7 +39,7 @@ pub(super) fn run(options: &Options) -> Result<()> {
     // interrupted every ten milliseconds, and compiling has a thread of its own.
     let runtime = started(tokio::runtime::Builder::new_current_thread().enable_all().build())?;
     // A client writes its first message as soon as the process is there. Until it has, there is nothing else to do.
-    let mut input = BufReader::with_capacity(mcp::READ, Alert(std::io::stdin()));
+    let mut input = mcp::standard_input();
     if !input.fill_buf().is_ok_and(<[u8]>::is_empty) {
         // Many clients end a server so. The runtime comes to this once the first message is answered.
         let audit = broker.audit().clone();

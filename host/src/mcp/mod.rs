@@ -12,7 +12,7 @@ mod server;
 mod tokens;
 mod transport;
 
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Stdin};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use tokio::runtime::Handle;
 use crate::broker::Broker;
 use crate::broker::revocation::Revoked;
 use crate::broker::secrets::Overview;
-use crate::pipe::Output;
+use crate::pipe::{Alert, Output};
 use crate::vault::Account;
 
 /// What agents are told about using the broker: the rules that also stand in the documentation.
@@ -53,6 +53,12 @@ const LEAVE: Duration = Duration::from_millis(300);
 
 /// How much of the input is best read at once, in bytes.
 pub const READ: usize = 64 * 1024;
+
+/// Standard input, for [`serve`].
+#[must_use]
+pub fn standard_input() -> BufReader<Alert<Stdin>> {
+    BufReader::with_capacity(READ, Alert(std::io::stdin()))
+}
 
 /// Serves one client until it goes: end of input, or nobody reads the output. What is in the input's buffer already is
 /// answered first, before a thread is started to read more.

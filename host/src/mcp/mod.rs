@@ -51,8 +51,9 @@ pub fn shown_account(account: &Account) -> Value {
 /// How long calls under way may take to answer once the client has gone.
 const LEAVE: Duration = Duration::from_millis(300);
 
-/// How much of the input is best read at once, in bytes.
-pub const READ: usize = 64 * 1024;
+/// How much of the input is best read at once, in bytes: some hundred calls, whose answers fill more than one write. The
+/// first read clears the whole buffer, which is a part of every start.
+pub const READ: usize = 16 * 1024;
 
 /// Standard input, for [`serve`].
 #[must_use]

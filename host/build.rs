@@ -4,26 +4,30 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-fn main() {
-    println!("cargo:rerun-if-changed=link");
+fn main() -> std::io::Result<()> {
+    println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-env-changed=RUSTC_LINKER");
-    let target = variable("TARGET");
-    if target.contains("-linux-gnu") && static_libgcc().is_some() {
-        // A `libgcc_s.so` there says what is linked instead.
-        println!("cargo:rustc-link-search=native={}", Path::new(&variable("CARGO_MANIFEST_DIR")).join("link").display());
+    if !set_by_cargo("TARGET").ends_with("-linux-gnu") {
+        return Ok(());
     }
+    let Some((unwinder, support)) = archive("libgcc_eh.a").zip(archive("libgcc.a")) else { return Ok(()) };
+    // To a linker a library may be a text that names others.
+    let folder = set_by_cargo("OUT_DIR");
+    let text = format!("INPUT(\"{}\" \"{}\")\n", unwinder.display(), support.display());
+    std::fs::write(Path::new(&folder).join("libgcc_s.so"), text)?;
+    println!("cargo:rustc-link-search=native={folder}");
+    Ok(())
 }
 
-/// Where the linker would find it.
-fn static_libgcc() -> Option<PathBuf> {
-    let linker = std::env::var_os("RUSTC_LINKER").unwrap_or_else(|| "cc".into());
-    let told = Command::new(linker).arg("-print-file-name=libgcc_eh.a").output().ok()?;
+/// Where the compiler that links has it.
+fn archive(name: &str) -> Option<PathBuf> {
+    let compiler = std::env::var_os("RUSTC_LINKER").unwrap_or_else(|| "cc".into());
+    let told = Command::new(compiler).arg(format!("-print-file-name={name}")).output().ok()?;
     let path = PathBuf::from(String::from_utf8(told.stdout).ok()?.trim_end());
     // Only the name comes back where there is none.
     path.is_absolute().then_some(path)
 }
 
-/// Cargo sets it.
-fn variable(name: &str) -> String {
+fn set_by_cargo(name: &str) -> String {
     std::env::var(name).unwrap_or_default()
 }

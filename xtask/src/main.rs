@@ -9,6 +9,7 @@
 //! | `test` | sees to what the tests need, then runs all of them |
 //! | `bench` | measures the broker beside its predecessor, a bare server of the MCP SDK and a bare echo |
 //! | `bench quick` | the first table of that, on the terminal alone |
+//! | `start-order` | writes down which functions a start uses, for the linker |
 
 mod author;
 mod bench;
@@ -21,6 +22,7 @@ mod needs;
 mod paths;
 mod plugins;
 mod run;
+mod start_order;
 mod test;
 mod toolchain;
 
@@ -37,7 +39,8 @@ usage: cargo xtask COMMAND
   author             build and check a new provider, and the one of docs/writing-a-provider.md
   test               see to what the tests need, then run all of them
   bench              measure the broker beside its predecessor and others, for docs/ (needs Node.js, npm and valgrind)
-  bench quick        the first table of that, on the terminal alone";
+  bench quick        the first table of that, on the terminal alone
+  start-order        write down which functions a start uses, for the linker (needs valgrind)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -59,6 +62,7 @@ fn carry_out(words: &[&str]) -> Result<()> {
         ["test"] => test::run(),
         ["bench"] => bench::run(),
         ["bench", "quick"] => bench::quick(),
+        ["start-order"] => start_order::write(),
         _ => bail!("{USAGE}"),
     }
 }

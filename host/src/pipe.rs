@@ -106,7 +106,15 @@ impl<R: Read + std::os::fd::AsFd> Read for Alert<R> {
             }
             before = now;
         }
-        self.0.read(buffer)
+        loop {
+            match self.0.read(buffer) {
+                // Whoever shares it with the broker does not want to wait there.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let _ = poll(&mut [PollFd::new(&self.0, PollFlags::IN)], None);
+                }
+                read => return read,
+            }
+        }
     }
 }
 

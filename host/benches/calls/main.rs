@@ -81,7 +81,7 @@ impl Client {
         let (server_in, to) = std::io::pipe().unwrap();
         let (from, server_out) = std::io::pipe().unwrap();
         std::thread::spawn(move || {
-            runtime().block_on(mcp::serve(broker(), BufReader::with_capacity(mcp::READ, server_in), server_out));
+            runtime().block_on(mcp::serve(broker(), BufReader::with_capacity(mcp::READ, server_in), server_out, drop));
         });
         let mut client = Self { to, from: BufReader::new(from), line: String::new() };
         let hello =

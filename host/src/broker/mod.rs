@@ -159,13 +159,23 @@ impl Broker {
         &self.policies
     }
 
-    /// Ends every login under way, waits a few seconds for refreshes that were sent, and writes the audit trail out.
+    /// Ends what it has under way: [`Broker::leave`] and [`Broker::shut`].
     pub async fn close(&self) {
+        self.leave().await;
+        self.shut();
+    }
+
+    /// Ends every login under way, and waits a few seconds for refreshes that were sent.
+    pub async fn leave(&self) {
         for flow in self.flows.pending() {
             flow.abort();
         }
         self.callbacks.settle().await;
         self.renewals_landed().await;
+    }
+
+    /// Writes the audit trail out, and closes the vault: nothing is to be done any more that belongs in the one or needs the other.
+    pub fn shut(&self) {
         self.audit.flush();
         self.vault.close();
     }

@@ -135,11 +135,11 @@ struct Agent {
 }
 
 impl Agent {
-    fn start(broker: Arc<Broker>) -> Result<(Self, tokio::task::JoinHandle<()>)> {
+    fn start(broker: Arc<Broker>) -> Result<(Self, tokio::task::JoinHandle<mcp::End>)> {
         let failed = |error: std::io::Error| Error::new(Code::Internal, format!("No pipe: {error}."), "Try again.");
         let (server_in, to) = std::io::pipe().map_err(failed)?;
         let (from, server_out) = std::io::pipe().map_err(failed)?;
-        let served = tokio::spawn(mcp::serve(broker, BufReader::new(server_in), server_out));
+        let served = tokio::spawn(mcp::serve(broker, BufReader::new(server_in), server_out, drop));
         Ok((Self { to, from: BufReader::new(from), calls: 0 }, served))
     }
 

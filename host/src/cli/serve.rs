@@ -6,18 +6,23 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use super::Options;
 use crate::audit::{Audit, Trail};
 use crate::broker::Broker;
 use crate::config::{self, Config};
 use crate::error::{Code, Error, Result};
 use crate::mcp;
-use crate::process::at_sigterm;
+use crate::process::{TERMINATED, at_sigterm};
 use crate::providers::Providers;
 use crate::providers::lock::Approvals;
 use crate::sandbox::Workshop;
 use crate::secret::Secret;
 use crate::vault::{self, Vault};
+
+/// How long a server that is told to end may take: longer than it waits for refreshes that were sent, and for the trail's file.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Told to a person who typed the name to see what happens.
 const GREETING: &str = "\
@@ -40,19 +45,28 @@ pub(super) fn run(options: &Options) -> Result<()> {
     let runtime = started(tokio::runtime::Builder::new_current_thread().enable_all().build())?;
     // A client writes its first message as soon as the process is there. Until it has, there is nothing else to do.
     let mut input = mcp::standard_input();
+    let mut end = mcp::End::ClientLeft;
     if !input.fill_buf().is_ok_and(<[u8]>::is_empty) {
-        // Many clients end a server so. The runtime comes to this once the first message is answered.
         let audit = broker.audit().clone();
-        runtime.spawn(async {
+        // Many clients end a server so.
+        let arm = |told: Arc<Notify>| {
             at_sigterm(move || {
+                told.notify_one();
+                // It ends by itself then. Where something holds it up, at least what was done is written down.
+                std::thread::sleep(PATIENCE);
                 audit.flush();
                 crate::telemetry::flush();
             });
-        });
-        runtime.block_on(mcp::serve(broker, input, std::io::stdout()));
+        };
+        end = runtime.block_on(mcp::serve(Arc::clone(&broker), input, std::io::stdout(), arm));
     }
     // A command that a setting runs, or a read of a pipe, must not hold the process up.
     runtime.shutdown_timeout(Duration::from_millis(50));
+    broker.shut();
+    if end == mcp::End::Told {
+        crate::telemetry::flush();
+        std::process::exit(TERMINATED);
+    }
     Ok(())
 }
 

@@ -20,6 +20,7 @@ use std::time::Duration;
 use rmcp::ServiceExt as _;
 use serde_json::Value;
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 
 use crate::broker::Broker;
 use crate::broker::revocation::Revoked;
@@ -61,12 +62,29 @@ pub fn standard_input() -> BufReader<Alert<Stdin>> {
     BufReader::with_capacity(READ, Alert(std::io::stdin()))
 }
 
-/// Serves one client until it goes: end of input, or nobody reads the output. What is in the input's buffer already is
-/// answered first, before a thread is started to read more.
-pub async fn serve(broker: Arc<Broker>, input: BufReader<impl Read + Send + 'static>, output: impl Output) {
+/// Why a server ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The client went: end of input, or nobody reads the output.
+    ClientLeft,
+    /// It was told to.
+    Told,
+}
+
+/// Serves one client until it goes, or the server is told to end. What is in the input's buffer already is answered first; then
+/// `arm` is given what to tell it by, and only then a thread is started to read more. The broker is left, and whoever made it
+/// shuts it ([`Broker::shut`]) once the runtime is gone: with that go calls that nobody waits for any longer.
+pub async fn serve(
+    broker: Arc<Broker>,
+    input: BufReader<impl Read + Send + 'static>,
+    output: impl Output,
+    arm: impl FnOnce(Arc<Notify>) + Send + 'static,
+) -> End {
     let server = Arc::new(server::Server::new(Arc::clone(&broker)));
     let at_once = server::AtOnce { server: Arc::clone(&server), runtime: Handle::current() };
-    let (lines, ends) = transport::Lines::new(input, output, at_once);
+    let told = Arc::<Notify>::default();
+    let tell = Arc::clone(&told);
+    let (lines, ends) = transport::Lines::new(input, output, at_once, move || arm(tell));
     // Boxed: as one type it is deeper than the compiler looks.
     let mut serving: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
         // Err: the client left before it said a word.
@@ -74,14 +92,21 @@ pub async fn serve(broker: Arc<Broker>, input: BufReader<impl Read + Send + 'sta
             let _ = service.waiting().await;
         }
     });
-    let over = tokio::select! {
-        () = &mut serving => true,
-        () = ends.ended.notified() => false,
+    let (end, over) = tokio::select! {
+        () = &mut serving => (End::ClientLeft, true),
+        () = ends.ended.notified() => (End::ClientLeft, false),
+        () = told.notified() => (End::Told, true),
     };
-    broker.close().await;
+    if end == End::Told {
+        // What was answered is written down, and nothing more is answered: whoever told it may not wait for the rest of this.
+        ends.shut();
+        broker.audit().flush();
+    }
+    broker.leave().await;
     if !over {
         // Answers that are ready still go out; a call that waits for a person does not hold the process up.
         let _ = tokio::time::timeout(LEAVE, &mut serving).await;
     }
     ends.written().await;
+    end
 }

@@ -28,6 +28,6 @@ pub use environment::not_for_others;
 pub use kept_file::KeptFile;
 pub use piped::{Child, Piped, piped};
 pub use program::{Program, find, loose};
-pub use signals::{Signal, Signals, at_sigterm};
+pub use signals::{Signal, Signals, TERMINATED, at_sigterm};
 pub use start::{CannotStart, Handed, How, Plan, Ready};
 pub use supervise::{exit_code, supervise};

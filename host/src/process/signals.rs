@@ -62,23 +62,33 @@ impl Default for Signals {
     }
 }
 
-/// At SIGTERM, from now on, does this first and then ends the process. In a thread with a runtime of its own, whatever holds up
-/// the others; where it cannot be, SIGTERM ends the process at once, as ever.
+/// The exit code of a process that ended at SIGTERM, as a shell tells it.
+pub const TERMINATED: i32 = 128 + 15;
+
+/// At SIGTERM, from when this returns, does this first and then ends the process. In a thread with a runtime of its own,
+/// whatever holds up the others; where it cannot be, SIGTERM ends the process at once, as ever.
 #[cfg(unix)]
 pub fn at_sigterm(act: impl FnOnce() + Send + 'static) {
     use tokio::signal::unix::{SignalKind, signal};
 
+    let (armed, is_armed) = std::sync::mpsc::channel();
     let wait = move || -> std::io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-        if runtime.block_on(async { std::io::Result::Ok(signal(SignalKind::terminate())?.recv().await) })?.is_some() {
+        let told = runtime.block_on(async {
+            let mut told = signal(SignalKind::terminate())?;
+            let _ = armed.send(());
+            std::io::Result::Ok(told.recv().await)
+        })?;
+        if told.is_some() {
             act();
-            // as a shell tells it
-            std::process::exit(128 + Signal::TERM.as_raw());
+            std::process::exit(TERMINATED);
         }
         Ok(())
     };
-    if let Err(error) = std::thread::Builder::new().name("sigterm".to_owned()).spawn(wait) {
-        tracing::warn!("no thread that waits for SIGTERM: {error}");
+    match std::thread::Builder::new().name("sigterm".to_owned()).spawn(wait) {
+        // Err: it will not be.
+        Ok(_) => drop(is_armed.recv()),
+        Err(error) => tracing::warn!("no thread that waits for SIGTERM: {error}"),
     }
 }
 

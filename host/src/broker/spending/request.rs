@@ -12,7 +12,7 @@ use super::limits::Limits;
 use super::place::{AtLogin, Places};
 use super::target::Target;
 use super::{answers, headers};
-use crate::audit::{Event, Outcome};
+use crate::audit::{Audit, Event, Outcome};
 use crate::broker::Broker;
 use crate::broker::secrets::{Held, check_purpose};
 use crate::config::SecretRule;
@@ -101,14 +101,52 @@ struct Ready {
     prefixes: Vec<String>,
 }
 
-/// What the audit trail is told.
-#[derive(Default)]
-struct Trail {
+/// What the audit trail is told when it is over: also where nobody waits for the answer any longer, since a cancelled call or
+/// the end of the process does not take back what was sent.
+struct Trail<'a> {
+    audit: &'a Audit,
+    outcome: Outcome,
+    code: Option<Code>,
+    reference: Option<String>,
     secret: Option<String>,
     provider: Option<String>,
     purpose: Option<String>,
     destination: Option<String>,
     uses: Option<u64>,
+}
+
+impl<'a> Trail<'a> {
+    /// Cancelled, until something else came of it.
+    const fn new(audit: &'a Audit, reference: Option<String>) -> Self {
+        Self {
+            audit,
+            outcome: Outcome::Failed,
+            code: Some(Code::Cancelled),
+            reference,
+            secret: None,
+            provider: None,
+            purpose: None,
+            destination: None,
+            uses: None,
+        }
+    }
+}
+
+impl Drop for Trail<'_> {
+    fn drop(&mut self) {
+        self.audit.record(Event {
+            event: "http_request",
+            outcome: self.outcome,
+            secret: self.secret.as_deref(),
+            reference: self.reference.as_deref(),
+            provider: self.provider.as_deref(),
+            purpose: self.purpose.as_deref(),
+            destination: self.destination.as_deref(),
+            uses: self.uses,
+            code: self.code,
+            ..Event::default()
+        });
+    }
 }
 
 impl Broker {
@@ -118,29 +156,18 @@ impl Broker {
     /// `invalid_argument`, `not_allowed`, `unknown_secret`, `unknown_reference`, `sign_in_again`: nothing was sent.
     /// `unavailable` where there is no answer. An answer with an error status is an answer.
     pub async fn http_request(&self, request: Request) -> Result<Answer> {
-        let mut trail = Trail::default();
         let reference = match &request.credential {
             Credential::Reference(id) => Some(id.clone()),
             Credential::Secret { .. } => None,
         };
+        let mut trail = Trail::new(&self.audit, reference);
         let done = self.spend(request, &mut trail).await;
-        let outcome = match &done {
+        trail.outcome = match &done {
             Ok(_) => Outcome::Ok,
             Err(error) if matches!(error.code(), Code::Unavailable | Code::Internal) => Outcome::Failed,
             Err(_) => Outcome::Refused,
         };
-        self.audit.record(Event {
-            event: "http_request",
-            outcome,
-            secret: trail.secret.as_deref(),
-            reference: reference.as_deref(),
-            provider: trail.provider.as_deref(),
-            purpose: trail.purpose.as_deref(),
-            destination: trail.destination.as_deref(),
-            uses: trail.uses,
-            code: done.as_ref().err().map(Error::code),
-            ..Event::default()
-        });
+        trail.code = done.as_ref().err().map(Error::code);
         done
     }
 
@@ -152,7 +179,7 @@ impl Broker {
         self.answers().get(response_id)?.part(offset)
     }
 
-    async fn spend(&self, request: Request, trail: &mut Trail) -> Result<Answer> {
+    async fn spend(&self, request: Request, trail: &mut Trail<'_>) -> Result<Answer> {
         // Everything that needs no secret comes first.
         let method = method(&request.method)?;
         let target = Target::parse(&request.url)?;
@@ -222,7 +249,7 @@ impl Broker {
     }
 
     /// Where a secret may be spent, and the beginnings of its provider's tokens.
-    async fn destinations(&self, held: &Held, trail: &mut Trail) -> Result<(Places, Vec<String>)> {
+    async fn destinations(&self, held: &Held, trail: &mut Trail<'_>) -> Result<(Places, Vec<String>)> {
         let rule = self.policies.rule(&held.name);
         let Stored::Grant(grant) = &held.record.stored else { return Ok((Places::of_value(rule), Vec::new())) };
         trail.provider = Some(grant.provider.clone());

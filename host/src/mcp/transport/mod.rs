@@ -126,12 +126,13 @@ impl Session {
 }
 
 impl Lines {
-    /// A transport that reads once somebody wants to receive what is not in `input`'s buffer yet: a message that is there is
-    /// answered before a thread is started.
+    /// A transport that reads once somebody wants to receive what is not in `input`'s buffer yet, and calls `before` then: a
+    /// message that is there is answered before a thread is started.
     pub(super) fn new(
         mut input: BufReader<impl Read + Send + 'static>,
         output: impl Output,
         at_once: impl AtOnce,
+        before: impl FnOnce() + Send + 'static,
     ) -> (Self, Ends) {
         let (messages, incoming) = mpsc::channel(READ_AHEAD);
         let ended = Arc::new(Notify::new());
@@ -139,7 +140,10 @@ impl Lines {
         let outgoing = Outgoing::new(output, Arc::clone(&ended));
         let to = read::To { messages, outgoing: outgoing.clone(), session: Arc::clone(&session), at_once };
         read::first(&mut input, &to);
-        let reading: Reading = Box::new(move || read::start(input, to));
+        let reading: Reading = Box::new(move || {
+            before();
+            read::start(input, to)
+        });
         let ends = Ends { ended: Arc::clone(&ended), outgoing: outgoing.backlog() };
         (Self { incoming, outgoing, under_way: HashSet::new(), begun: false, session, ended, reading: Some(reading) }, ends)
     }
@@ -152,6 +156,11 @@ impl Lines {
 }
 
 impl Ends {
+    /// From when this returns, no further answer leaves. Who gave one that did, has told before what it did.
+    pub(super) fn shut(&self) {
+        self.outgoing.shut();
+    }
+
     /// Waits for the last answers to be written, as long as somebody reads them.
     pub(super) async fn written(self) {
         self.outgoing.written().await;

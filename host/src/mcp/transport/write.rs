@@ -17,8 +17,10 @@ use crate::pipe::{Output, SOME};
 
 /// Bytes of answers that wait to be written before no more is read.
 const BACKLOG: usize = 1 << 20;
-/// The most that is written in one piece by the thread.
+/// The most that the thread takes on at once.
 const PIECE: usize = 64 * 1024;
+/// The most that it writes at once: who reads that much in [`DRAIN`] reads.
+const PART: usize = 16 * 1024;
 /// How long nobody may read before the last answers are given up.
 const DRAIN: Duration = Duration::from_millis(300);
 
@@ -46,7 +48,7 @@ pub(super) struct Backlog(Arc<Waiting>);
 struct Waiting {
     /// Counted until they are written.
     bytes: AtomicUsize,
-    /// Nobody reads any longer.
+    /// Nobody reads any longer, or nothing more may leave.
     broken: AtomicBool,
     written: Notify,
     /// The same for threads.
@@ -75,6 +77,9 @@ impl Outgoing {
 
     /// Writes whole lines here where that waits for nobody, else leaves them to the thread. None are left in `lines`.
     pub(super) fn write(&self, lines: &mut Vec<u8>) -> io::Result<()> {
+        if self.way.backlog.is_broken() {
+            return Err(broken());
+        }
         if lines.len() <= SOME
             && let Ok(mut output) = self.way.output.try_lock()
             // Looked at under the lock: what comes later than this is written later.
@@ -131,16 +136,25 @@ impl Outgoing {
                 guard = changed.wait(guard).unwrap_or_else(PoisonError::into_inner);
             }
         }
-        if self.way.backlog.0.broken.load(Ordering::Acquire) { Err(broken()) } else { Ok(()) }
+        if self.way.backlog.is_broken() { Err(broken()) } else { Ok(()) }
     }
 
     pub(super) fn has_room(&self) -> bool {
-        let waiting = &self.way.backlog.0;
-        waiting.bytes.load(Ordering::Acquire) < BACKLOG || waiting.broken.load(Ordering::Acquire)
+        self.way.backlog.0.bytes.load(Ordering::Acquire) < BACKLOG || self.way.backlog.is_broken()
     }
 }
 
 impl Backlog {
+    fn is_broken(&self) -> bool {
+        self.0.broken.load(Ordering::SeqCst)
+    }
+
+    /// Nothing more leaves, and who waits for room need not.
+    pub(super) fn shut(&self) {
+        self.0.broken.store(true, Ordering::SeqCst);
+        self.tell();
+    }
+
     fn is_empty(&self) -> bool {
         self.0.bytes.load(Ordering::Acquire) == 0
     }
@@ -174,8 +188,7 @@ fn broken() -> io::Error {
 impl Way {
     /// Nobody reads: whoever waits for that need not wait any longer.
     fn give_up(&self) {
-        self.backlog.0.broken.store(true, Ordering::Release);
-        self.backlog.tell();
+        self.backlog.shut();
         self.ended.notify_one();
     }
 
@@ -192,13 +205,14 @@ impl Way {
                 }
             }
             let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-            let written = output.write_all(&piece).and_then(|()| output.flush());
-            drop(output);
-            if written.is_err() {
-                return self.give_up();
+            for part in piece.chunks(PART) {
+                if output.write_all(part).and_then(|()| output.flush()).is_err() {
+                    return self.give_up();
+                }
+                self.backlog.0.bytes.fetch_sub(part.len(), Ordering::AcqRel);
+                self.backlog.tell();
             }
-            self.backlog.0.bytes.fetch_sub(piece.len(), Ordering::AcqRel);
-            self.backlog.tell();
+            drop(output);
             // an answer may have held a value
             piece.zeroize();
         }
@@ -256,6 +270,35 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(outgoing.backlog().written());
         assert!(*memory.lock().unwrap() == expected);
+    }
+
+    #[test]
+    fn whoever_reads_slowly_gets_everything() {
+        let (outgoing, mut reader) = piped();
+        outgoing.write(&mut vec![b'x'; 4 * PIECE]).unwrap();
+        let reading = std::thread::spawn(move || {
+            let (mut all, mut some) = (0, [0; 1500]);
+            while all < 4 * PIECE {
+                all += reader.read(&mut some).unwrap();
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(outgoing.backlog().written());
+        assert!(outgoing.way.backlog.is_empty(), "given up");
+        reading.join().unwrap();
+    }
+
+    #[test]
+    fn nothing_leaves_once_it_is_shut() {
+        let memory = Arc::<Mutex<Vec<u8>>>::default();
+        let outgoing = Outgoing::new(Free(Arc::clone(&memory)), Arc::default());
+        outgoing.write(&mut b"before\n".to_vec()).unwrap();
+        outgoing.backlog().shut();
+        for mut late in [b"late\n".to_vec(), vec![b'x'; 4 * SOME]] {
+            assert_eq!(outgoing.write(&mut late).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        }
+        assert_eq!(*memory.lock().unwrap(), b"before\n");
     }
 
     #[test]

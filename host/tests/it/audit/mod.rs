@@ -1,6 +1,7 @@
 //! The audit trail beside a vault: whole after whatever ends its writers, and any change is found and named. T41: it
 //! holds no secret.
 
+mod ending;
 mod killed;
 mod locked;
 mod tampered;

@@ -1,0 +1,124 @@
+//! However a broker ends, or a wait in it: what was done is written down, on standard error and in the file.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{sharing, trail};
+use crate::cli::with_vault;
+use crate::spending::at_loopback;
+use crate::support::broker::Launch;
+use crate::support::command::run;
+use crate::support::process::signal;
+use crate::support::raw::Raw;
+
+/// The lines of a trail that say this.
+fn lines<'a>(text: &'a str, says: &'a str) -> impl Iterator<Item = Value> + 'a {
+    text.lines().filter(move |line| line.contains(says)).filter_map(|line| serde_json::from_str(line).ok())
+}
+
+/// A vault that has `key`, and the configuration of a broker that may spend it at that server.
+async fn with_key(server: &Raw) -> (Launch, String) {
+    let launch = with_vault().await;
+    run(&launch, &["secrets", "set", "key"], b"k-0123456789").await.ok();
+    let toml = format!("{}\n{}", sharing(&launch), at_loopback(server.address().port(), ""));
+    (launch, toml)
+}
+
+#[tokio::test]
+async fn a_request_that_was_sent_is_written_down_also_where_nobody_waits_for_its_answer_any_longer() {
+    for way in ["cancelled", "client left", "told to end"] {
+        let server = Raw::start(|_, stream| async move {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            drop(stream);
+        })
+        .await;
+        let (launch, toml) = with_key(&server).await;
+        let mut broker = Launch::new().toml(&toml).ready().await;
+        let request = json!({ "secret": "key", "purpose": "a test", "url": format!("http://{}/", server.address()) });
+        let id = broker.begin("http_request", &request).await;
+        while !server.last_request().contains("k-0123456789") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        match way {
+            "cancelled" => broker.notify("notifications/cancelled", json!({ "requestId": id })).await,
+            "told to end" => signal(broker.id(), "TERM"),
+            _ => {}
+        }
+        let ended = if way == "told to end" { broker.ended().await } else { broker.finish().await };
+        let file = std::fs::read_to_string(trail(&launch)).unwrap();
+        for text in [&ended.stderr, &file] {
+            let told: Vec<Value> = lines(text, "\"http_request\"").collect();
+            let [line] = &told[..] else { panic!("{way}: {told:?} in {text}") };
+            assert_eq!((&line["outcome"], &line["code"]), (&json!("failed"), &json!("cancelled")), "{way}: {line}");
+            assert_eq!((&line["secret"], &line["purpose"]), (&json!("key"), &json!("a test")), "{way}: {line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn calls_that_end_after_the_client_left_are_in_the_file() {
+    let server = Raw::start(|_, mut stream| async move {
+        tokio::time::sleep(Duration::from_millis(120)).await;
+        let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+    })
+    .await;
+    let (launch, toml) = with_key(&server).await;
+    let mut broker = Launch::new().toml(&toml).ready().await;
+    let request = json!({ "secret": "key", "purpose": "a test", "url": format!("http://{}/", server.address()) });
+    let ids = [broker.begin("http_request", &request).await, broker.begin("http_request", &request).await];
+    broker.close_stdin();
+    for id in ids {
+        broker.tool_answer("http_request", id).await.ok();
+    }
+    let ended = broker.ended().await;
+    let file = std::fs::read_to_string(trail(&launch)).unwrap();
+    for text in [&ended.stderr, &file] {
+        let outcomes: Vec<Value> = lines(text, "\"http_request\"").map(|line| line["outcome"].clone()).collect();
+        assert_eq!(outcomes, ["ok", "ok"], "{text}");
+    }
+}
+
+#[tokio::test]
+async fn no_answer_leaves_a_broker_that_is_told_to_end_without_its_line() {
+    let launch = with_vault().await;
+    for round in 0..8_u64 {
+        let mut broker = Launch::new().toml(&sharing(&launch)).ready().await;
+        for call in 0..300 {
+            broker.begin("get_secret", &json!({ "name": format!("r{round}-{call}"), "purpose": "a test" })).await;
+        }
+        // at another moment each time
+        tokio::time::sleep(Duration::from_millis(round * 3)).await;
+        signal(broker.id(), "TERM");
+        let ended = broker.ended().await;
+        assert_eq!(ended.status.code(), Some(143), "{}", ended.stderr);
+        let file = std::fs::read_to_string(trail(&launch)).unwrap();
+        let answers = broker.stdout().matches("\"isError\":true").count();
+        for (place, text) in [("standard error", &ended.stderr), ("the file", &file)] {
+            let told = lines(text, &format!("\"secret\":\"r{round}-")).count();
+            assert!(told >= answers, "round {round}: {answers} answers, {told} lines in {place}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_broker_can_be_told_to_end_as_soon_as_it_answers_calls() {
+    let hello = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "test", "version": "1" } });
+    let mut all = format!("{}\n", json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello }));
+    all += &format!("{}\n", json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+    for id in 2..8 {
+        let call = json!({ "name": "get_secret", "arguments": { "name": "missing", "purpose": "a test" } });
+        all += &format!("{}\n", json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": call }));
+    }
+    for _ in 0..20 {
+        let mut broker = Launch::new().start();
+        broker.send_raw(all.as_bytes()).await;
+        broker.answer(2).await;
+        signal(broker.id(), "TERM");
+        let ended = broker.ended().await;
+        assert_eq!(ended.status.code(), Some(143), "{}", ended.stderr);
+        let answers = broker.stdout().matches("\"isError\":true").count();
+        let told = lines(&ended.stderr, "\"secret\":\"missing\"").count();
+        assert!(told >= answers, "{answers} answers, {told} lines: {}", ended.stderr);
+    }
+}

@@ -1,5 +1,5 @@
 //! Which functions run until a client is greeted, for the linker: they are a fortieth of the program, and where they lie
-//! together a start reads a fifth of what it reads where they lie among the others (docs/performance.md).
+//! together a start touches a quarter of the pieces of the file that it does where they lie among the others (docs/performance.md).
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -277,7 +277,7 @@ mod tests {
         let (outgoing, mut reader) = piped();
         outgoing.write(&mut vec![b'x'; 4 * PIECE]).unwrap();
         let reading = std::thread::spawn(move || {
-            let (mut all, mut some) = (0, [0; 1500]);
+            let (mut all, mut some) = (0, [0; 1900]);
             while all < 4 * PIECE {
                 all += reader.read(&mut some).unwrap();
                 std::thread::sleep(Duration::from_millis(10));

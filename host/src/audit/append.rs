@@ -13,11 +13,11 @@ use super::files::{Files, failed, open};
 use super::head::{self, Head, Ledger};
 use crate::error::Result;
 
-/// Writes the entries down.
+/// Writes the entries down. The number of this batch, of all that were ever written.
 ///
 /// # Errors
 /// `vault_locked` and others of the vault; what is wrong with the file. Then nothing was written.
-pub(super) fn append(files: &Files, ledger: &dyn Ledger, entries: &[&str]) -> Result<()> {
+pub(super) fn append(files: &Files, ledger: &dyn Ledger, entries: &[&str]) -> Result<u64> {
     let key = head::key(ledger)?;
     let _lock = files.lock(true)?;
     let path = files.current();
@@ -51,26 +51,27 @@ pub(super) fn append(files: &Files, ledger: &dyn Ledger, entries: &[&str]) -> Re
         return Err(failed(&path, &error));
     }
     head.length = end.length + text.len() as u64;
-    finish(files, ledger, head)
+    head.batches += 1;
+    let number = head.batches;
+    finish(files, ledger, head);
+    Ok(number)
 }
 
 /// Remembers the new end, and begins another file where this one is full. The lines are written: a failure from here on
 /// leaves a head that lags, which the next batch makes good.
-fn finish(files: &Files, ledger: &dyn Ledger, mut head: Head) -> Result<()> {
+fn finish(files: &Files, ledger: &dyn Ledger, mut head: Head) {
     if let Err(error) = head::store(ledger, &head) {
         tracing::warn!("the audit trail's end could not be remembered: {error}");
-        return Ok(());
+        return;
     }
     if head.length < files.limits.full {
-        return Ok(());
+        return;
     }
-    let full = files.full(head.current());
-    if full.exists() {
-        files.set_aside(&full)?;
-    }
-    if let Err(error) = std::fs::rename(files.current(), &full) {
+    let (path, full) = (files.current(), files.full(head.current()));
+    let free = if full.exists() { files.set_aside(&full) } else { Ok(()) };
+    if let Err(error) = free.and_then(|()| std::fs::rename(&path, &full).map_err(|error| failed(&path, &error))) {
         tracing::warn!("the audit trail goes on in a full file: {error}");
-        return Ok(());
+        return;
     }
     let oldest = head.files.first().map_or(1, |begun| begun.file);
     head.rotate(files.limits.kept);
@@ -79,7 +80,6 @@ fn finish(files: &Files, ledger: &dyn Ledger, mut head: Head) -> Result<()> {
     if stored.is_ok() && still_kept > oldest {
         let _ = std::fs::remove_file(files.full(oldest));
     }
-    Ok(())
 }
 
 /// A process may have died between giving a full file its number and remembering that.

@@ -18,6 +18,9 @@ pub(super) struct Head {
     pub(super) last: Link,
     /// How long the current file is up to there, in bytes.
     pub(super) length: u64,
+    /// How many batches were written, by all brokers; by none that is older than this number.
+    #[serde(default)]
+    pub(super) batches: u64,
     /// The files that are kept, oldest first; the last is the current one. Never empty.
     pub(super) files: Vec<Begun>,
 }
@@ -34,7 +37,7 @@ pub(super) struct Begun {
 impl Head {
     /// Of a trail without a line.
     pub(super) fn start() -> Self {
-        Self { last: Link::START, length: 0, files: vec![Begun { file: 1, after: Link::START }] }
+        Self { last: Link::START, length: 0, batches: 0, files: vec![Begun { file: 1, after: Link::START }] }
     }
 
     /// The number of the current file.

@@ -15,6 +15,7 @@
 //! | `files` | which files there are, who may write, when one is full |
 //! | `append` | one batch: lock, write, new head |
 //! | `trail` | the queue and the thread that appends |
+//! | `pace` | how often it does |
 //! | `verify` | which line was edited, removed, moved, inserted or cut off |
 //! | `show` | reads entries back |
 
@@ -23,6 +24,7 @@ mod chain;
 mod entry;
 mod files;
 mod head;
+mod pace;
 mod show;
 mod trail;
 mod verify;

@@ -13,12 +13,11 @@ use super::append::append;
 use super::entry::note;
 use super::files::Files;
 use super::head::Ledger;
+use super::pace::Pace;
 use crate::error::{Code, Error};
 
 /// At most this many bytes wait to be written: some thousand lines.
 const CAPACITY: usize = 1 << 20;
-/// How long lines come together before they are written, so that a busy broker does not write the head for each.
-const GATHER: Duration = Duration::from_millis(100);
 /// How long after a failure it is tried again.
 const AGAIN: Duration = Duration::from_secs(2);
 
@@ -119,8 +118,9 @@ impl Shared {
             let thread = std::thread::Builder::new().name("audit".to_owned());
             queue.started = thread
                 .spawn(move || {
+                    let mut pace = Pace::new();
                     loop {
-                        shared.write_batch();
+                        shared.write_batch(&mut pace);
                     }
                 })
                 .is_ok();
@@ -128,11 +128,11 @@ impl Shared {
         queue.started
     }
 
-    fn write_batch(&self) {
+    fn write_batch(&self, pace: &mut Pace) {
         let waited = self.changed.wait_while(self.queue(), |queue| queue.unwritten() == 0);
         let mut queue = waited.unwrap_or_else(PoisonError::into_inner);
         if !queue.hurry {
-            let gathering = self.changed.wait_timeout_while(queue, GATHER, |queue| !queue.hurry);
+            let gathering = self.changed.wait_timeout_while(queue, pace.gather(), |queue| !queue.hurry);
             queue = gathering.unwrap_or_else(PoisonError::into_inner).0;
         }
         let batch: Vec<String> = queue.waiting.drain(..).collect();
@@ -148,7 +148,8 @@ impl Shared {
         queue.taken = 0;
         queue.tries += 1;
         match written {
-            Ok(()) => {
+            Ok(number) => {
+                pace.wrote(number, Instant::now());
                 queue.bytes = queue.waiting.iter().map(String::len).sum();
                 queue.trouble = None;
                 self.changed.notify_all();

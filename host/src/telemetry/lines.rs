@@ -17,7 +17,7 @@ use crate::pipe::{Output, SOME};
 const CAPACITY: usize = 256 * 1024;
 
 /// How long lines come together that were held and settled.
-const GATHER: Duration = Duration::from_millis(10);
+const GATHER: Duration = Duration::from_millis(30);
 
 /// With so many bytes they are written before: about what a pipe holds.
 const ENOUGH: usize = 64 * 1024;

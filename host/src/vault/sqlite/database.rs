@@ -10,8 +10,10 @@ use super::schema;
 use crate::error::Result;
 use crate::vault::place::Place;
 
-/// How long a call waits for another process that is writing.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// A call waits for another process that is writing: so often for a moment, since most writes take less than one,
+const MOMENTS: (i32, Duration) = (20, Duration::from_micros(500));
+/// and then so often for longer, five seconds in all.
+const WHILES: (i32, Duration) = (1000, Duration::from_millis(5));
 
 /// An open vault file.
 pub(super) struct Database {
@@ -52,6 +54,13 @@ impl Database {
         std::fs::metadata(&place.file).is_ok_and(|metadata| identity(&metadata) == self.identity)
     }
 
+    /// The keys' state, and nothing else: this is asked before every call.
+    pub(super) fn stamp(&self) -> Result<Stamp> {
+        let mut statement = self.connection.prepare_cached("SELECT key_version, lock_epoch FROM vault").map_err(failed)?;
+        let read = statement.query_row([], |row| Ok(Stamp { key_version: row.get(0)?, lock_epoch: row.get(1)? }));
+        read.map_err(failed)
+    }
+
     pub(super) fn header(&self) -> Result<Header> {
         let sql = "SELECT id, key_version, lock_epoch, key_source, wrapped_key, audit_key FROM vault";
         let header = self.connection.query_row(sql, [], |row| {
@@ -70,8 +79,8 @@ impl Database {
 /// Opens the file, which must be there.
 pub(super) fn connect(file: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(file, flags).map_err(failed)?;
-    connection.busy_timeout(PATIENCE).map_err(failed)?;
+    let mut connection = Connection::open_with_flags(file, flags).map_err(failed)?;
+    connection.busy_handler(Some(wait)).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(32);
     // In this order: what the file holds is not to be trusted before anything of it is read. A write is on the disk when
     // it is acknowledged (FULL); what is deleted is overwritten; the write-ahead log does not stay large.
@@ -80,6 +89,16 @@ pub(super) fn connect(file: &Path) -> Result<Connection> {
         PRAGMA journal_size_limit = 1048576;";
     connection.execute_batch(settings).map_err(failed)?;
     Ok(connection)
+}
+
+/// Waits before SQLite tries once more. Its own way is to wait up to a tenth of a second each time, in which others who come
+/// later go first.
+fn wait(tries: i32) -> bool {
+    let (moments, whiles) = (MOMENTS.0, MOMENTS.0 + WHILES.0);
+    if tries < whiles {
+        std::thread::sleep(if tries < moments { MOMENTS.1 } else { WHILES.1 });
+    }
+    tries < whiles
 }
 
 /// The counter and the keys' state, as one statement in one transaction.
@@ -107,4 +126,26 @@ fn identity(metadata: &std::fs::Metadata) -> Option<(u64, u64)> {
 #[cfg(not(unix))]
 fn identity(_: &std::fs::Metadata) -> Option<(u64, u64)> {
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_writes_is_waited_for_and_not_for_ever() {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("vault.db");
+        Connection::open(&file).unwrap().execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE a (x)").unwrap();
+        let (one, other) = (connect(&file).unwrap(), connect(&file).unwrap());
+        one.execute_batch("BEGIN IMMEDIATE; INSERT INTO a VALUES (1)").unwrap();
+        let waits = std::thread::spawn(move || other.execute_batch("INSERT INTO a VALUES (2)").map_err(failed));
+        // longer than all the moments
+        std::thread::sleep(MOMENTS.1 * 3 * MOMENTS.0.unsigned_abs());
+        assert!(!waits.is_finished());
+        one.execute_batch("COMMIT").unwrap();
+        waits.join().unwrap().unwrap();
+        let last = MOMENTS.0 + WHILES.0;
+        assert!(wait(last - 1) && !wait(last));
+    }
 }

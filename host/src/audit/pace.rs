@@ -1,0 +1,90 @@
+//! How long lines come together before they are written.
+//!
+//! A batch ends with a write to the vault, after which every broker that uses it has to read it anew. So brokers that are
+//! busy at once take turns more slowly: all together they write about as often as one would alone.
+
+use std::time::{Duration, Instant};
+
+/// So that a busy broker does not write the head for each line.
+const ALONE: Duration = Duration::from_millis(100);
+/// However many others there are: so much is lost when a process is killed.
+const LONGEST: Duration = Duration::from_millis(500);
+
+/// Of one broker.
+pub(super) struct Pace {
+    gather: Duration,
+    last: Option<Batch>,
+}
+
+/// Its last one.
+struct Batch {
+    /// Which it was, of all that any broker ever wrote.
+    number: u64,
+    at: Instant,
+}
+
+impl Pace {
+    pub(super) const fn new() -> Self {
+        Self { gather: ALONE, last: None }
+    }
+
+    /// How long the next batch comes together.
+    pub(super) const fn gather(&self) -> Duration {
+        self.gather
+    }
+
+    /// It wrote the batch of that number.
+    pub(super) fn wrote(&mut self, number: u64, at: Instant) {
+        if let Some(last) = &self.last {
+            let others = number.saturating_sub(last.number + 1);
+            // As many of them write while lines come together here, however long it was quiet here before that.
+            let busy = others as f64 * self.gather.div_duration_f64((at - last.at).max(self.gather));
+            self.gather = ALONE.mul_f64(1.0 + busy).min(LONGEST);
+        }
+        self.last = Some(Batch { number, at });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the pace is once a broker that writes every `pause` has written so often, `others` write in between.
+    fn after(rounds: u64, others: u64, pause: impl Fn(&Pace) -> Duration) -> Pace {
+        let (mut pace, mut now) = (Pace::new(), Instant::now());
+        for round in 0..rounds {
+            now += pause(&pace);
+            pace.wrote(1000 + round * (others + 1), now);
+        }
+        pace
+    }
+
+    #[test]
+    fn brokers_that_write_at_once_write_together_as_often_as_one_alone() {
+        assert_eq!(after(5, 0, Pace::gather).gather(), ALONE);
+        for others in 1..=4 {
+            assert_eq!(after(5, others, Pace::gather).gather(), ALONE * (1 + others as u32));
+        }
+        assert_eq!(after(5, 15, Pace::gather).gather(), LONGEST);
+    }
+
+    #[test]
+    fn alone_again_it_is_as_before() {
+        let mut pace = after(5, 15, Pace::gather);
+        let last = pace.last.as_ref().unwrap();
+        let (number, at) = (last.number, last.at);
+        pace.wrote(number + 1, at + LONGEST);
+        assert_eq!(pace.gather(), ALONE);
+    }
+
+    #[test]
+    fn what_others_wrote_while_it_was_quiet_does_not_count() {
+        // one other broker, which writes ten times a second, and an hour
+        assert_eq!(after(2, 36_000, |_| Duration::from_secs(3600)).gather(), ALONE * 2);
+        assert_eq!(after(2, 10, |_| Duration::from_secs(3600)).gather().as_millis(), ALONE.as_millis());
+        // a vault that was put back
+        let mut pace = after(3, 0, Pace::gather);
+        pace.wrote(1, Instant::now() + LONGEST);
+        assert_eq!(pace.gather(), ALONE);
+    }
+}

@@ -10,6 +10,9 @@ const ALONE: Duration = Duration::from_millis(100);
 /// However many others there are: so much is lost when a process is killed.
 const LONGEST: Duration = Duration::from_millis(500);
 
+/// What was so long ago says nothing of who is busy now.
+const STALE: Duration = Duration::from_secs(2);
+
 /// Of one broker.
 pub(super) struct Pace {
     gather: Duration,
@@ -28,9 +31,10 @@ impl Pace {
         Self { gather: ALONE, last: None }
     }
 
-    /// How long the next batch comes together.
-    pub(super) const fn gather(&self) -> Duration {
-        self.gather
+    /// How long the next batch comes together, whose first line came just now.
+    pub(super) fn gather(&self, now: Instant) -> Duration {
+        let known = self.last.as_ref().is_some_and(|last| now - last.at < STALE);
+        if known { self.gather } else { ALONE }
     }
 
     /// It wrote the batch of that number.
@@ -49,42 +53,41 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// What the pace is once a broker that writes every `pause` has written so often, `others` write in between.
-    fn after(rounds: u64, others: u64, pause: impl Fn(&Pace) -> Duration) -> Pace {
+    /// A broker that wrote so often, one batch every `pause`, while others wrote `others` in between; and when it is then.
+    fn after(rounds: u64, others: u64, pause: impl Fn(&Pace, Instant) -> Duration) -> (Pace, Instant) {
         let (mut pace, mut now) = (Pace::new(), Instant::now());
         for round in 0..rounds {
-            now += pause(&pace);
+            now += pause(&pace, now);
             pace.wrote(1000 + round * (others + 1), now);
         }
-        pace
+        (pace, now)
     }
 
     #[test]
     fn brokers_that_write_at_once_write_together_as_often_as_one_alone() {
-        assert_eq!(after(5, 0, Pace::gather).gather(), ALONE);
-        for others in 1..=4 {
-            assert_eq!(after(5, others, Pace::gather).gather(), ALONE * (1 + others as u32));
+        for (others, times) in [(0, 1), (1, 2), (2, 3), (4, 5), (15, 5)] {
+            let (pace, now) = after(5, others, Pace::gather);
+            assert_eq!(pace.gather(now), ALONE * times, "{others} others");
         }
-        assert_eq!(after(5, 15, Pace::gather).gather(), LONGEST);
     }
 
     #[test]
     fn alone_again_it_is_as_before() {
-        let mut pace = after(5, 15, Pace::gather);
-        let last = pace.last.as_ref().unwrap();
-        let (number, at) = (last.number, last.at);
-        pace.wrote(number + 1, at + LONGEST);
-        assert_eq!(pace.gather(), ALONE);
+        let (mut pace, now) = after(5, 15, Pace::gather);
+        assert_eq!(pace.gather(now + STALE), ALONE, "it was quiet meanwhile");
+        let number = pace.last.as_ref().unwrap().number;
+        pace.wrote(number + 1, now + LONGEST);
+        assert_eq!(pace.gather(now + LONGEST), ALONE);
     }
 
     #[test]
     fn what_others_wrote_while_it_was_quiet_does_not_count() {
         // one other broker, which writes ten times a second, and an hour
-        assert_eq!(after(2, 36_000, |_| Duration::from_secs(3600)).gather(), ALONE * 2);
-        assert_eq!(after(2, 10, |_| Duration::from_secs(3600)).gather().as_millis(), ALONE.as_millis());
+        let (pace, now) = after(2, 36_000, |_, _| Duration::from_secs(3600));
+        assert_eq!(pace.gather(now), ALONE * 2);
         // a vault that was put back
-        let mut pace = after(3, 0, Pace::gather);
-        pace.wrote(1, Instant::now() + LONGEST);
-        assert_eq!(pace.gather(), ALONE);
+        let (mut pace, now) = after(3, 0, Pace::gather);
+        pace.wrote(1, now + LONGEST);
+        assert_eq!(pace.gather(now + LONGEST), ALONE);
     }
 }

@@ -18,6 +18,8 @@ use crate::error::{Code, Error};
 
 /// At most this many bytes wait to be written: some thousand lines.
 const CAPACITY: usize = 1 << 20;
+/// With so many bytes they are written without coming together any longer.
+const ENOUGH: usize = CAPACITY / 2;
 /// How long after a failure it is tried again.
 const AGAIN: Duration = Duration::from_secs(2);
 
@@ -70,10 +72,12 @@ impl Trail {
             queue.lost += 1;
             return;
         }
+        let before = queue.bytes;
         queue.bytes += entry.len();
+        let enough = before < ENOUGH && queue.bytes >= ENOUGH;
         queue.waiting.push_back(entry);
-        // A thread that gathers or writes looks for more by itself.
-        if queue.unwritten() == 1 {
+        // A thread that writes looks for more by itself, and so does one that gathers.
+        if queue.unwritten() == 1 || enough {
             self.0.changed.notify_all();
         }
     }
@@ -132,7 +136,8 @@ impl Shared {
         let waited = self.changed.wait_while(self.queue(), |queue| queue.unwritten() == 0);
         let mut queue = waited.unwrap_or_else(PoisonError::into_inner);
         if !queue.hurry {
-            let gathering = self.changed.wait_timeout_while(queue, pace.gather(), |queue| !queue.hurry);
+            let gathering =
+                self.changed.wait_timeout_while(queue, pace.gather(Instant::now()), |queue| !queue.hurry && queue.bytes < ENOUGH);
             queue = gathering.unwrap_or_else(PoisonError::into_inner).0;
         }
         let batch: Vec<String> = queue.waiting.drain(..).collect();

@@ -77,6 +77,14 @@ impl World {
         append(&self.files, &self.book, &batch.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
     }
 
+    fn head(&self) -> Value {
+        serde_json::from_slice(self.book.head.lock().unwrap().as_ref().unwrap()).unwrap()
+    }
+
+    fn set_head(&self, head: &Value) {
+        *self.book.head.lock().unwrap() = Some(head.to_string().into_bytes());
+    }
+
     fn verify(&self) -> Report {
         verify_files(&self.files, &self.book).unwrap()
     }
@@ -333,4 +341,44 @@ fn what_makes_a_terminal_lie_is_not_shown() {
     world.after(|lines| lines.push("{\"event\":\"a\\u001b[2Jb\\u202e\"}".to_owned()));
     let shown = entries(&world.vault(), &Wanted::default()).unwrap();
     assert_eq!(shown.last().unwrap()["event"], "a [2Jb ");
+}
+
+#[test]
+fn a_head_of_an_older_broker_does_not_number_batches() {
+    let world = World::with_ten();
+    let mut head = world.head();
+    assert_eq!(head["batches"], 10);
+    head.as_object_mut().unwrap().remove("batches");
+    world.set_head(&head);
+    world.write(11, 2);
+    assert_eq!(world.head()["batches"], 1);
+    assert_eq!((world.verify().lines, world.verify().findings.len()), (12, 0));
+}
+
+#[test]
+fn who_shares_the_vault_with_others_that_write_loses_no_line_by_waiting() {
+    let world = World::new();
+    let trail = Trail::new(world.files.clone(), world.book.clone());
+    let push = |bytes: usize| trail.push(format!(r#"{{"event":"a","purpose":"{}"}}"#, "p".repeat(bytes)));
+    let written = |lines| {
+        while world.verify().lines < lines {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    push(1);
+    written(1);
+    // as fifteen others would have left it
+    let mut head = world.head();
+    head["batches"] = 100.into();
+    world.set_head(&head);
+    push(1);
+    written(2);
+    // More than fits, in less time than lines come together now.
+    for _ in 0..5 {
+        (0..70).for_each(|_| push(4096));
+        std::thread::sleep(Duration::from_millis(60));
+    }
+    assert_eq!(trail.flush(Duration::from_secs(20)), 0);
+    let report = world.verify();
+    assert_eq!((report.lines, report.findings.len()), (352, 0), "and none that says how many were lost");
 }

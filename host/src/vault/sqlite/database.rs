@@ -1,7 +1,7 @@
 //! The open file: how SQLite is to treat it, and the row that says what opens the vault.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -10,10 +10,12 @@ use super::schema;
 use crate::error::Result;
 use crate::vault::place::Place;
 
-/// A call waits for another process that is writing: so often for a moment, since most writes take less than one,
-const MOMENTS: (i32, Duration) = (20, Duration::from_micros(500));
-/// and then so often for longer, five seconds in all.
-const WHILES: (i32, Duration) = (1000, Duration::from_millis(5));
+/// How long a call waits for another process that is writing.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long it looks again every [`MOMENT`], since most writes are over then, and later every [`WHILE`].
+const EAGER: Duration = Duration::from_millis(10);
+const MOMENT: Duration = Duration::from_micros(500);
+const WHILE: Duration = Duration::from_millis(5);
 
 /// An open vault file.
 pub(super) struct Database {
@@ -54,7 +56,8 @@ impl Database {
         std::fs::metadata(&place.file).is_ok_and(|metadata| identity(&metadata) == self.identity)
     }
 
-    /// The keys' state, and nothing else: this is asked before every call.
+    /// The keys' state, and nothing else: it is asked for before every call. Tables that a newer broker changed are found out by
+    /// the call itself.
     pub(super) fn stamp(&self) -> Result<Stamp> {
         let mut statement = self.connection.prepare_cached("SELECT key_version, lock_epoch FROM vault").map_err(failed)?;
         let read = statement.query_row([], |row| Ok(Stamp { key_version: row.get(0)?, lock_epoch: row.get(1)? }));
@@ -80,6 +83,14 @@ impl Database {
 pub(super) fn connect(file: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(file, flags).map_err(failed)?;
+    // SQLite's own way is to wait up to a tenth of a second each time, in which others who come later go first.
+    let mut begun = Instant::now();
+    let wait = move |tries| {
+        if tries == 0 {
+            begun = Instant::now();
+        }
+        pause(begun.elapsed()).map(std::thread::sleep).is_some()
+    };
     connection.busy_handler(Some(wait)).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(32);
     // In this order: what the file holds is not to be trusted before anything of it is read. A write is on the disk when
@@ -91,14 +102,9 @@ pub(super) fn connect(file: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Waits before SQLite tries once more. Its own way is to wait up to a tenth of a second each time, in which others who come
-/// later go first.
-fn wait(tries: i32) -> bool {
-    let (moments, whiles) = (MOMENTS.0, MOMENTS.0 + WHILES.0);
-    if tries < whiles {
-        std::thread::sleep(if tries < moments { MOMENTS.1 } else { WHILES.1 });
-    }
-    tries < whiles
+/// How long who has waited so long waits before it tries once more; `None`: no longer.
+fn pause(waited: Duration) -> Option<Duration> {
+    (waited < PATIENCE).then_some(if waited < EAGER { MOMENT } else { WHILE })
 }
 
 /// The counter and the keys' state, as one statement in one transaction.
@@ -140,12 +146,10 @@ mod tests {
         let (one, other) = (connect(&file).unwrap(), connect(&file).unwrap());
         one.execute_batch("BEGIN IMMEDIATE; INSERT INTO a VALUES (1)").unwrap();
         let waits = std::thread::spawn(move || other.execute_batch("INSERT INTO a VALUES (2)").map_err(failed));
-        // longer than all the moments
-        std::thread::sleep(MOMENTS.1 * 3 * MOMENTS.0.unsigned_abs());
+        std::thread::sleep(EAGER * 3);
         assert!(!waits.is_finished());
         one.execute_batch("COMMIT").unwrap();
         waits.join().unwrap().unwrap();
-        let last = MOMENTS.0 + WHILES.0;
-        assert!(wait(last - 1) && !wait(last));
+        assert_eq!((pause(EAGER / 2), pause(EAGER), pause(PATIENCE)), (Some(MOMENT), Some(WHILE), None));
     }
 }

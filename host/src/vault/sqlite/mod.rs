@@ -403,8 +403,7 @@ impl Vault for Sqlite {
         // Whoever holds it may be waiting for a disk.
         let Ok(inner) = self.inner.try_lock() else { return false };
         let (Some(database), Some(held)) = (&inner.database, &inner.held) else { return false };
-        // A file that was replaced is found out, and refused at once, by the call itself.
-        database.stamp().is_ok_and(|stamp| held.is_good(stamp))
+        database.is_current(&self.place) && database.stamp().is_ok_and(|stamp| held.is_good(stamp))
     }
 
     fn ready(&self) -> Result<()> {

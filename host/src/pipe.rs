@@ -86,7 +86,7 @@ pub struct Alert<R>(pub R);
 
 /// How long it looks.
 #[cfg(unix)]
-const MOMENT: Duration = Duration::from_micros(30);
+const MOMENT: Duration = Duration::from_micros(60);
 
 /// Who gives way and is back later than that, has given the processor to somebody who needs it.
 #[cfg(unix)]

@@ -81,7 +81,7 @@ fn takes_some_now(file: &impl std::os::fd::AsFd) -> bool {
 }
 
 /// Reads, and looks for a moment whether something comes before it sleeps: a client that asks one thing after the other writes
-/// again some ten microseconds after the answer, and to be woken then takes as long again.
+/// again some ten to fifty microseconds after the answer, and to be woken then takes ten more.
 pub struct Alert<R>(pub R);
 
 /// How long it looks.

@@ -57,7 +57,7 @@ impl Database {
     }
 
     /// The keys' state, and nothing else: it is asked for before every call. Tables that a newer broker changed are found out by
-    /// the call itself.
+    /// the first call that reads them.
     pub(super) fn stamp(&self) -> Result<Stamp> {
         let mut statement = self.connection.prepare_cached("SELECT key_version, lock_epoch FROM vault").map_err(failed)?;
         let read = statement.query_row([], |row| Ok(Stamp { key_version: row.get(0)?, lock_epoch: row.get(1)? }));

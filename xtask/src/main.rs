@@ -55,7 +55,7 @@ fn main() -> ExitCode {
 
 fn carry_out(words: &[&str]) -> Result<()> {
     match words {
-        ["wasm-toolchain"] => toolchain::install(),
+        ["wasm-toolchain"] => plugins::toolchain(),
         ["plugins"] => plugins::refresh(),
         ["plugins", "--check"] => plugins::check(),
         ["author"] => author::run(),

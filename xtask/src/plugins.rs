@@ -29,6 +29,14 @@ const SCHEMA: &str = "wit/descriptor.schema.json";
 /// Tells the broker's contract tests where to find components other than the committed ones.
 const OTHERS: &str = "BROKER_TEST_PLUGINS";
 
+/// Makes this machine able to do the two below.
+pub(crate) fn toolchain() -> Result<()> {
+    match locked_toolchain() {
+        Some(wanted) => toolchain::install_version(&wanted),
+        None => toolchain::install(),
+    }
+}
+
 /// Rebuilds everything that is made of `providers/` and the descriptor's types.
 pub(crate) fn refresh() -> Result<()> {
     contract::refresh()?;

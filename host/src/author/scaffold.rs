@@ -42,6 +42,7 @@ const SDK: Files = files!("sdk":
     "src/fake/request.rs",
     "src/fake/response.rs",
     "src/fake/testing.rs",
+    "src/heap.rs",
     "src/lib.rs",
     "src/provider.rs",
     "src/standard/account.rs",

@@ -302,3 +302,14 @@ async fn a_component_that_breaks_never_ends_or_takes_all_memory_ends_alone() {
     }
     assert!(bench.exchange("read").await.is_ok(), "the next call is not touched by it");
 }
+
+#[tokio::test]
+async fn a_usual_call_has_its_memory_from_the_start_and_what_another_gives_back_it_gets_again() {
+    let bench = Bench::start().await;
+    let Err(Failed::Said(told)) = bench.exchange("churn").await else { panic!("it tells what it saw") };
+    let grew = told.message.trim_matches('"').strip_prefix("whole: true; grew: ").expect(&told.message);
+    let (before, after) = grew.split_once(", ").unwrap();
+    assert_eq!(before, "0", "asking for memory takes longer than the rest of such a call");
+    let after: usize = after.parse().unwrap();
+    assert!((1 << 20..32 << 20).contains(&after), "{after}: it has four megabytes at once, and two hundred in all");
+}

@@ -13,6 +13,7 @@
 //! | `swap-client-secret`, `swap-code`, `swap-other` | hands over as an access token what is none |
 //! | `revoke-word`, `revoke-elsewhere`, `device-other`, `device-lie`, `device-swap` | misuses an optional interface ([`optional`]) |
 //! | `trap`, `loop`, `memory` | breaks, never ends, takes all memory |
+//! | `churn` | takes much memory and gives it back, again and again |
 //!
 //! It exports every optional interface too ([`optional`]).
 //!
@@ -100,6 +101,7 @@ fn observe(good: &Request, lent: Held<'_>) -> Result<Tokens, Failure> {
             std::hint::black_box(());
         },
         "memory" => memory::exhaust(),
+        "churn" => Err(memory::churn()),
         "argument" => {
             let climbing = pair("id", "x/../../token?a=b#c@evil.example");
             Err(told(Request::new("item", &[climbing]).send()))

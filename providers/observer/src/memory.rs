@@ -1,6 +1,6 @@
-//! The component's own memory: has a secret ever been in it?
+//! The component's own memory: has a secret ever been in it, and how does it serve the component?
 
-use credentials_broker_provider::setting;
+use credentials_broker_provider::{Failure, setting};
 
 use crate::report::Report;
 
@@ -41,4 +41,33 @@ pub(crate) fn exhaust() -> ! {
         taken.push(vec![1_u8; 1 << 20]);
         std::hint::black_box(&taken);
     }
+}
+
+/// Takes more than a call may have, piece by piece, gives each back, and tells by how much the memory grew before that and in all.
+pub(crate) fn churn() -> Failure {
+    let before = grown();
+    let mut whole = true;
+    for round in 1..=100 {
+        let mut pieces: Vec<Vec<u8>> = (0..40_u8).map(|piece| vec![piece; 500 * round + usize::from(piece)]).collect();
+        // Moved, since the next piece is in the way.
+        pieces.iter_mut().for_each(|piece| piece.resize(piece.len() * 2, piece[0]));
+        whole &= pieces.iter().zip(0..).all(|(bytes, piece)| bytes.iter().all(|byte| *byte == piece));
+    }
+    Failure::of("observed_memory", format!("whole: {whole}; grew: {before}, {}", grown()))
+}
+
+/// By how many bytes the memory is larger than it was at the start.
+#[cfg(target_arch = "wasm32")]
+#[expect(unsafe_code, reason = "the linker says where it put what there was at the start")]
+fn grown() -> usize {
+    unsafe extern "C" {
+        static __heap_base: u8;
+    }
+    core::arch::wasm32::memory_size(0) * 65536 - (&raw const __heap_base as usize).next_multiple_of(65536)
+}
+
+/// Elsewhere there is no such memory.
+#[cfg(not(target_arch = "wasm32"))]
+fn grown() -> usize {
+    0
 }

@@ -41,12 +41,19 @@
 //!
 //! A component never reads a secret: a [`Secret`] is a handle without a getter. Nothing in a component's memory
 //! outlives a call, which is why the traits have no `self`.
+//!
+//! # Features
+//!
+//! `allocator` (on by default): the crate brings the component's allocator, one that is small and quick for so short a life.
+//! Turn it off to name a `#[global_allocator]` of your own.
 
 mod call;
 mod capabilities;
 pub mod discovery;
 mod export;
 mod failure;
+#[cfg(all(feature = "allocator", target_arch = "wasm32", not(target_feature = "atomics")))]
+mod heap;
 mod provider;
 pub mod standard;
 

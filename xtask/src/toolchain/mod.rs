@@ -68,6 +68,20 @@ pub(crate) fn choose(version: Option<&str>) -> Result<Toolchain> {
     }
 }
 
+/// Makes sure that there is that version where it can be had, since no other gives the same bytes; else any.
+pub(crate) fn install_version(version: &str) -> Result<()> {
+    install()?;
+    if choose(Some(version))?.version == version {
+        return Ok(());
+    }
+    eprintln!("plugins/ was built with {version}; looking whether Debian has it.");
+    if let Err(error) = debian::install() {
+        eprintln!("Debian's packages were not installed: {error:#}");
+    }
+    eprintln!("the plugins are compiled by {}", choose(Some(version))?.version);
+    Ok(())
+}
+
 /// Makes sure that there is one.
 pub(crate) fn install() -> Result<()> {
     if all().is_empty() {

@@ -126,6 +126,6 @@ pub(super) fn failed(path: &Path, error: &io::Error) -> Error {
     Error::new(
         code,
         format!("The audit trail {} cannot be used: {error}.", path.display()),
-        "Look at the file's folder: it must be yours, writable, and have room.",
+        "Look at the file and its folder: both must be yours and writable, and have room.",
     )
 }

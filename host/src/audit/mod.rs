@@ -57,6 +57,8 @@ struct Inner {
     dropped: AtomicU64,
     client: OnceLock<Client>,
     trail: Option<Trail>,
+    /// On standard error is written only what could not be kept beside the vault.
+    quiet: bool,
     held: Mutex<Held>,
 }
 
@@ -82,19 +84,26 @@ impl Audit {
         Self::on(Lines::to(writer))
     }
 
-    fn on(lines: Lines) -> Self {
-        Self::of(lines, None)
+    /// The trail of a command, whose person sees what comes of it: beside the vault, and on standard error what could not be
+    /// written there.
+    #[must_use]
+    pub fn quiet() -> Self {
+        Self::of(Lines::stderr(), None, true)
     }
 
-    fn of(lines: Lines, trail: Option<Trail>) -> Self {
+    fn on(lines: Lines) -> Self {
+        Self::of(lines, None, false)
+    }
+
+    fn of(lines: Lines, trail: Option<Trail>, quiet: bool) -> Self {
         let (dropped, client, held) = (AtomicU64::new(0), OnceLock::new(), Mutex::default());
-        Self(Arc::new(Inner { lines, dropped, client, trail, held }))
+        Self(Arc::new(Inner { lines, dropped, client, trail, quiet, held }))
     }
 
     /// The same, kept beside a vault as well. Said before anything is recorded.
     #[must_use]
     pub fn kept(self, trail: Trail) -> Self {
-        Self::of(self.0.lines.clone(), Some(trail))
+        Self::of(self.0.lines.clone(), Some(trail), self.0.quiet)
     }
 
     /// Tells who is at the other end of the pipe, by their own word. Every later line names them; the first word counts,
@@ -150,7 +159,10 @@ impl Audit {
         self.0.held().over = true;
         self.settle();
         if let Some(trail) = &self.0.trail {
-            trail.flush(FLUSH_FILE);
+            let left = trail.flush(FLUSH_FILE);
+            if left > 0 && self.0.quiet {
+                trail.waiting().iter().for_each(|line| _ = self.0.lines.push(line));
+            }
         }
         self.0.lines.flush(FLUSH);
     }
@@ -165,7 +177,9 @@ impl Inner {
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
         let client = self.client.get();
         let line = event.line(time, client, 0);
-        let written = if dropped == 0 {
+        let written = if self.quiet {
+            true
+        } else if dropped == 0 {
             line.as_deref().is_some_and(|line| self.lines.push(line))
         } else {
             event.line(time, client, dropped).is_some_and(|line| self.lines.push(&line))

@@ -42,8 +42,10 @@ struct Queue {
     lost: u64,
     /// A batch was taken out and is being written.
     writing: bool,
-    /// How many are in it.
-    taken: u64,
+    /// What is in it.
+    taken: Arc<Vec<String>>,
+    /// How many that did not fit are told of in it.
+    taken_lost: u64,
     /// Somebody waits for the end: no gathering, no pause.
     hurry: bool,
     /// How often a batch was tried.
@@ -102,11 +104,17 @@ impl Trail {
         }
         left
     }
+
+    /// What is not written, as far as it fits.
+    pub(super) fn waiting(&self) -> Vec<String> {
+        let queue = self.0.queue();
+        queue.taken.iter().chain(&queue.waiting).cloned().collect()
+    }
 }
 
 impl Queue {
     fn unwritten(&self) -> u64 {
-        self.waiting.len() as u64 + self.lost + self.taken
+        (self.waiting.len() + self.taken.len()) as u64 + self.lost + self.taken_lost
     }
 }
 
@@ -140,17 +148,19 @@ impl Shared {
                 self.changed.wait_timeout_while(queue, pace.gather(Instant::now()), |queue| !queue.hurry && queue.bytes < ENOUGH);
             queue = gathering.unwrap_or_else(PoisonError::into_inner).0;
         }
-        let batch: Vec<String> = queue.waiting.drain(..).collect();
+        let batch: Arc<Vec<String>> = Arc::new(queue.waiting.drain(..).collect());
         let lost = std::mem::take(&mut queue.lost);
         let gap = (lost > 0).then(|| note("audit_lines_lost", lost));
         queue.writing = true;
-        queue.taken = batch.len() as u64 + lost;
+        queue.taken = Arc::clone(&batch);
+        queue.taken_lost = lost;
         drop(queue);
         let entries: Vec<&str> = batch.iter().chain(&gap).map(String::as_str).collect();
         let written = append(&self.files, &*self.ledger, &entries);
         let mut queue = self.queue();
         queue.writing = false;
-        queue.taken = 0;
+        queue.taken = Arc::default();
+        queue.taken_lost = 0;
         queue.tries += 1;
         match written {
             Ok(number) => {
@@ -161,7 +171,7 @@ impl Shared {
             }
             Err(error) => {
                 queue.lost += lost;
-                for entry in batch.into_iter().rev() {
+                for entry in Arc::unwrap_or_clone(batch).into_iter().rev() {
                     queue.waiting.push_front(entry);
                 }
                 // Locked is no news: every tool says so.

@@ -103,7 +103,8 @@ fn verdict(report: &Report, json: bool) -> Result<()> {
 
 fn summary(report: &Report) -> String {
     let whole = format!("{} in {}", count(report.lines, "line"), count(report.files as u64, "file"));
-    let mut text = format!("As written and where it belongs: {whole}.");
+    let what = if report.findings.is_empty() { "As written" } else { "Of the rest, as written" };
+    let mut text = format!("{what} and where it belongs: {whole}.");
     if report.rotated_away > 0 {
         text.push_str(&format!(" Let go with old files, as the trail grew: {}.", count(report.rotated_away, "line")));
     }

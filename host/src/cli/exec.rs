@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use super::Options;
@@ -56,14 +57,19 @@ const LOOK: (Duration, Duration) = (Duration::from_millis(250), Duration::from_s
 pub(super) fn run(options: &Options, exec: &Exec) -> Result<ExitCode> {
     let kept = exec.refresh_file.iter().map(|text| kept_file(text)).collect::<Result<Vec<_>>>()?;
     let (broker, runtime) = Session::open(options, "exec")?.parts();
-    let (plan, mut values) = match runtime.block_on(prepare(&broker, "exec", &exec.given, &kept, &exec.command))? {
+    // Also what was refused.
+    start(&broker, runtime, exec, kept).inspect_err(|_| broker.audit().flush())
+}
+
+fn start(broker: &Arc<Broker>, runtime: Runtime, exec: &Exec, kept: Vec<(PathBuf, SecretName)>) -> Result<ExitCode> {
+    let (plan, mut values) = match runtime.block_on(prepare(broker, "exec", &exec.given, &kept, &exec.command))? {
         Ok(prepared) => prepared,
         Err(error) => return Ok(cannot_start(&error)),
     };
     let mut files = Vec::new();
     for (path, name) in kept {
         let mut file = KeptFile::new(path)?;
-        let value = runtime.block_on(spend(&broker, "exec", &name, &plan))?.value;
+        let value = runtime.block_on(spend(broker, "exec", &name, &plan))?.value;
         file.keep(&value)?;
         values.push((name.clone(), value));
         files.push((file, name));
@@ -86,7 +92,7 @@ pub(super) fn run(options: &Options, exec: &Exec) -> Result<ExitCode> {
     let (learnt, mask) = watch::channel(redactor(&values));
     let mask = exec.mask.then_some(mask);
     let done = runtime.block_on(async {
-        let keeping = keep(&broker, &mut files, &mut values, &learnt);
+        let keeping = keep(broker, &mut files, &mut values, &learnt);
         process::supervise(ready, mask, keeping).await
     });
     drop(files);
@@ -117,9 +123,8 @@ pub(super) async fn prepare(
     let started = Started { path: &path, file: &program.canonical, arguments, loose: &process::loose };
     let pinned = broker.may_be_handed(&started, &names, kept).inspect_err(|error| {
         for name in names.iter().chain(kept.iter().map(|(_, name)| name)) {
-            broker.refused(name, Door { event, process: program.typed.to_str(), destination: None }, error);
+            broker.refused(Some(name.as_str()), Door { event, process: program.typed.to_str(), destination: None }, error);
         }
-        broker.audit().flush();
     })?;
     let mut plan = Plan {
         pinned,
@@ -187,14 +192,14 @@ fn redactor(values: &[(SecretName, Secret)]) -> Redactor {
 }
 
 #[cfg(unix)]
-fn become_it(ready: Ready, runtime: tokio::runtime::Runtime) -> ExitCode {
+fn become_it(ready: Ready, runtime: Runtime) -> ExitCode {
     runtime.shutdown_timeout(Duration::from_millis(50));
     cannot_start(&ready.become_it())
 }
 
 /// Somebody always stays behind here.
 #[cfg(not(unix))]
-fn become_it(_: Ready, _: tokio::runtime::Runtime) -> ExitCode {
+fn become_it(_: Ready, _: Runtime) -> ExitCode {
     ExitCode::FAILURE
 }
 

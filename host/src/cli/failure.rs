@@ -39,7 +39,7 @@ pub(super) fn for_people(hint: &str) -> String {
         (" in the environment of the MCP server", " in the environment"),
         ("ask the operator to ", ""),
         ("The operator can look at it and approve it, in a terminal: ", "Look at it and approve it: "),
-        ("The operator can, in broker.toml: ", "Add to broker.toml: "),
+        ("The operator can, in broker.toml, ", "Add to broker.toml, "),
         ("The operator can add one: ", "Add one: "),
         ("The operator can allow ", "Allow "),
         ("The operator should check ", "Check "),

@@ -41,7 +41,8 @@ pub(super) fn run(options: &Options, operation: Operation) -> Result<ExitCode> {
         if let Ok(Some(credential)) = runtime.block_on(broker.git_login(&site)) {
             eprintln!("{} refused the login \"{}\". The broker keeps it.", asked.host, credential.secret);
             eprintln!(
-                "Hint: Look at its scopes and sign in again. To end it: mcp-credentials-broker logout {}",
+                "Hint: Look at its scopes and sign in again, or store another value: mcp-credentials-broker secrets set {0}. To end a \
+                 login: mcp-credentials-broker logout {0}",
                 credential.secret
             );
         }

@@ -12,6 +12,7 @@ use super::terminal;
 use crate::broker::secrets::{MAX_VALUE, Overview};
 use crate::error::{Code, Error, Result};
 use crate::mcp;
+use crate::redaction;
 use crate::secret::Secret;
 use crate::vault::Stored;
 
@@ -85,9 +86,10 @@ fn set(options: &Options, name: &str, exact: bool, tags: BTreeMap<String, String
         let text = terminal::input(MAX_VALUE + 2)?;
         Secret::from(if exact { &text } else { without_line_break(&text) })
     };
+    let short = value.len() < redaction::MIN;
     session.run(async |broker| {
         let name = broker.store_secret(name, value, tags)?;
-        say(&format!("\"{name}\" is stored."))
+        say(&format!("\"{name}\" is stored.{}", if short { redaction::TOO_SHORT } else { "" }))
     })
 }
 

@@ -24,9 +24,7 @@ impl Session {
     /// # Errors
     /// `vault_missing` where secrets would only be in this process's memory, and so gone when it ends.
     pub(super) fn open(options: &Options, command: &str) -> Result<Self> {
-        // A person sees what comes of it; the trail beside the vault keeps it.
-        let audit = Audit::to(std::io::sink());
-        let (broker, vault) = build(options, audit)?;
+        let (broker, vault) = build(options, Audit::quiet())?;
         broker.audit().name_command(command);
         if vault.file().is_none() {
             return Err(no_vault());
@@ -59,7 +57,7 @@ impl Session {
 pub(super) fn no_vault() -> Error {
     Error::new(
         Code::VaultMissing,
-        "There is no vault: each broker keeps its secrets in its own memory, and what this command stored would be gone when it ends.",
+        "There is no vault: each broker keeps its secrets in its own memory, where no command finds or leaves any.",
         "Make a vault that all brokers share: mcp-credentials-broker vault init",
     )
 }

@@ -14,7 +14,7 @@ pub(super) fn run(options: &Options, name: &str) -> Result<()> {
     let (broker, runtime) = Session::open(options, "token-command")?.parts();
     let door = Door { event: "token_command", ..Door::default() };
     if let Err(error) = broker.may_be_printed(&name) {
-        broker.refused(&name, door, &error);
+        broker.refused(Some(name.as_str()), door, &error);
         broker.audit().flush();
         return Err(error);
     }

@@ -3,11 +3,15 @@
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::runtime::Runtime;
 
 use super::Options;
 use super::exec::{Given, cannot_start, prepare, whole};
 use super::session::Session;
+use crate::broker::Broker;
 use crate::broker::doors::exec::Started;
 use crate::error::Result;
 use crate::process;
@@ -30,7 +34,12 @@ pub(super) struct Wrap {
 
 pub(super) fn run(options: &Options, arguments: &Wrap) -> Result<ExitCode> {
     let (broker, runtime) = Session::open(options, "wrap")?.parts();
-    let (plan, handed) = match runtime.block_on(prepare(&broker, "wrap", &arguments.given, &[], &arguments.command))? {
+    // Also what was refused.
+    start(&broker, runtime, arguments).inspect_err(|_| broker.audit().flush())
+}
+
+fn start(broker: &Arc<Broker>, runtime: Runtime, arguments: &Wrap) -> Result<ExitCode> {
+    let (plan, handed) = match runtime.block_on(prepare(broker, "wrap", &arguments.given, &[], &arguments.command))? {
         Ok(prepared) => prepared,
         Err(error) => return Ok(cannot_start(&error)),
     };
@@ -48,7 +57,7 @@ pub(super) fn run(options: &Options, arguments: &Wrap) -> Result<ExitCode> {
         let there = if tables.is_empty() { String::new() } else { format!(" There are: {}.", tables.join(", ")) };
         eprintln!("broker.toml has no [wrap.\"{name}\"], so no tool call may carry a secret.{there}");
     }
-    let wrapping = Wrapping { broker: broker.clone(), name, places, handed, learn: arguments.learn };
+    let wrapping = Wrapping { broker: Arc::clone(broker), name, places, handed, learn: arguments.learn };
     let done = runtime.block_on(wrap(wrapping, ready, std::io::stdin(), std::io::stdout()));
     runtime.block_on(broker.close());
     runtime.shutdown_timeout(Duration::from_millis(50));

@@ -38,9 +38,14 @@ pub fn load(file: Option<&Path>) -> Result<Config> {
 /// The file that [`load`] reads, if there is one.
 #[must_use]
 pub fn file(file: Option<&Path>) -> Option<PathBuf> {
+    place(file).filter(|file| file.exists())
+}
+
+/// Where that file is, or would be.
+#[must_use]
+pub fn place(file: Option<&Path>) -> Option<PathBuf> {
     let home = std::env::home_dir();
-    let chosen = choose(file, std::env::var_os(ENV_FILE), default_file(), home.as_deref());
-    chosen.map(|choice| choice.file).filter(|file| file.exists())
+    choose(file, std::env::var_os(ENV_FILE), default_file(), home.as_deref()).map(|choice| choice.file)
 }
 
 /// Whether other users may read a file. Where that cannot be told, no.

@@ -20,7 +20,7 @@ use url::Url;
 
 pub use doors::Doors;
 pub use folders::folders;
-pub use load::{ENV_FILE, default_file, file, load, others_can_read};
+pub use load::{ENV_FILE, default_file, file, load, others_can_read, place};
 pub use secrets::{Permission, SecretRule};
 pub use suggest::suggest;
 

@@ -24,13 +24,21 @@ impl<'a> Document<'a> {
         let table = DeTable::parse(self.text).map_err(|error| {
             // Its `Display` would show the line; its message is a fixed description.
             let at = error.span().map_or(0, |span| span.start);
-            self.error(
-                at,
-                &format!("this is not TOML: {}", error.message().replace('\n', ", ")),
-                "Correct the line: a text stands in quotation marks, and a key or table is there once.",
-            )
+            let hint = if self.has_more_behind_a_table(at) {
+                "A [table] stands on a line of its own: write what belongs to it below that line."
+            } else {
+                "Correct the line: a text stands in quotation marks, and a key or table is there once."
+            };
+            self.error(at, &format!("this is not TOML: {}", error.message().replace('\n', ", ")), hint)
         })?;
         Ok(Section { document: self, name: String::new(), at: 0, table: table.into_inner(), known: Vec::new() })
+    }
+
+    /// Whether the line reads `[table] key = value`.
+    fn has_more_behind_a_table(self, at: usize) -> bool {
+        let (before, after) = self.text.split_at_checked(at).unwrap_or((self.text, ""));
+        let line = before.rsplit('\n').next().unwrap_or_default().to_owned() + after.lines().next().unwrap_or_default();
+        line.trim_start().starts_with('[') && line.split_once(']').is_some_and(|(_, more)| more.contains('='))
     }
 
     fn error(self, at: usize, what: &str, hint: &str) -> Error {

@@ -81,7 +81,7 @@ fn checked(setting: &Setting, value: &str) -> Result<String, String> {
             if is_host(&value) {
                 Ok(value)
             } else {
-                Err("must be a host name, such as dev-1.okta.com (with a port where it is not 443), without https:// and without a path".to_owned())
+                Err("must be a host name, such as id.example.com (with a port where it is not 443), without https:// and without a path".to_owned())
             }
         }
         SettingKind::Segment => {

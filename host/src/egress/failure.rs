@@ -83,12 +83,12 @@ impl Refusal {
                 allow_loopback(SocketAddr::new(*address, target.port))
             }
             Self::Name(target, address, Class::Loopback) => format!(
-                "If that server is meant, add to broker.toml: [egress] resolve = {{ \"{target}\" = \"{}\" }}",
+                "If that server is meant, add to broker.toml, below [egress]: resolve = {{ \"{target}\" = \"{}\" }}",
                 SocketAddr::new(*address, target.port)
             ),
             Self::Address(_, address, class) | Self::Name(_, address, class) if class.can_be_allowed() => {
                 let bits = if address.is_ipv4() { 32 } else { 128 };
-                format!("If that server is meant, add to broker.toml: [egress] allow_private = [\"{address}/{bits}\"]")
+                format!("If that server is meant, add to broker.toml, below [egress]: allow_private = [\"{address}/{bits}\"]")
             }
             Self::Address(..) | Self::Name(..) => {
                 "No setting allows such an address; use the server's own name or address.".to_owned()
@@ -99,7 +99,7 @@ impl Refusal {
 }
 
 fn allow_loopback(address: SocketAddr) -> String {
-    format!("If that server is meant, add to broker.toml: [egress] allow_loopback = [\"{address}\"]")
+    format!("If that server is meant, add to broker.toml, below [egress]: allow_loopback = [\"{address}\"]")
 }
 
 impl From<Refusal> for Error {
@@ -213,27 +213,27 @@ impl From<Failure> for Error {
                 Code::Unavailable,
                 message,
                 format!(
-                    "Check the name and the network. Where only a proxy reaches the outside, add to broker.toml: [egress] \
-                     proxy = \"http://PROXY:PORT\"; where DNS does not know the name: [egress] resolve = {{ \"{target}\" = \
+                    "Check the name and the network. Where only a proxy reaches the outside, add to broker.toml, below \
+                     [egress]: proxy = \"http://PROXY:PORT\"; where DNS does not know the name: resolve = {{ \"{target}\" = \
                      \"ADDRESS:PORT\" }}"
                 ),
             ),
             Failure::Unreachable { .. } => Self::new(
                 Code::Unavailable,
                 message,
-                "Try again later. Where only a proxy reaches the outside, add to broker.toml: [egress] proxy = \
+                "Try again later. Where only a proxy reaches the outside, add to broker.toml, below [egress]: proxy = \
                  \"http://PROXY:PORT\"",
             ),
             Failure::Tls { .. } => Self::new(
                 Code::Unavailable,
                 message,
-                "If the server's certificate comes from a private authority, add to broker.toml: [egress] extra_roots = \
+                "If the server's certificate comes from a private authority, add to broker.toml, below [egress]: extra_roots = \
                  \"/path/to/ca.pem\"",
             ),
             Failure::NoRoots { .. } => Self::new(
                 Code::Unavailable,
                 message,
-                "Install the system's certificates (Debian: apt install ca-certificates), or add to broker.toml: [egress] \
+                "Install the system's certificates (Debian: apt install ca-certificates), or add to broker.toml, below [egress]: \
                  extra_roots = \"/path/to/ca.pem\"",
             ),
             Failure::Timeout { .. } => Self::new(Code::Unavailable, message, "Try again later."),

@@ -47,7 +47,7 @@ mod tests {
         let refusal = judged(&[], &["140.82.112.3:443", "10.0.0.5:443"]).unwrap_err();
         assert!(matches!(&refusal, Refusal::Name(_, address, Class::Private) if address.to_string() == "10.0.0.5"));
         let error = crate::error::Error::from(refusal);
-        assert!(error.hint().ends_with("[egress] allow_private = [\"10.0.0.5/32\"]"), "{error}");
+        assert!(error.hint().ends_with("below [egress]: allow_private = [\"10.0.0.5/32\"]"), "{error}");
     }
 
     #[test]
@@ -59,7 +59,7 @@ mod tests {
     fn a_name_never_leads_to_loopback_by_dns_even_where_the_address_is_listed() {
         let refusal = judged(&[], &["127.0.0.1:443"]).unwrap_err();
         let error = crate::error::Error::from(refusal);
-        assert!(error.hint().ends_with("[egress] resolve = { \"idp.example:443\" = \"127.0.0.1:443\" }"), "{error}");
+        assert!(error.hint().ends_with("below [egress]: resolve = { \"idp.example:443\" = \"127.0.0.1:443\" }"), "{error}");
     }
 
     #[test]

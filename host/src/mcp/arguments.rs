@@ -163,7 +163,7 @@ impl Arguments {
             Some((unknown, _)) => Err(Error::new(
                 Code::InvalidArgument,
                 format!("{} has no argument {}.", self.tool, foreign(unknown)),
-                "Leave it out; tools/list shows which there are.",
+                "Correct its name or leave it out; tools/list shows which there are.",
             )),
         }
     }

@@ -82,7 +82,7 @@ pub fn check_claims(
             return Err(rejected(
                 format!("it calls itself {name}, a name that {other} has"),
                 format!(
-                    "Remove it, or ask its author for a component with a name of its own. If you want it to have that name, say so: {}.",
+                    "Remove it, or ask its author for a component with a name of its own. If you want it to have that name, say so in broker.toml, {}.",
                     allowing(path, descriptor, name)
                 ),
             ));
@@ -109,8 +109,8 @@ pub fn check_claims(
 
 /// The lines of the operator's file that give a component a name.
 fn allowing(path: &Path, descriptor: &Descriptor, name: &str) -> String {
-    let section = format!("[providers.{}] component = {:?}", descriptor.name, path.display().to_string());
-    if *name == descriptor.name { section } else { format!("{section}, replaces = [\"{name}\"]") }
+    let lines = format!("below [providers.{}]: component = {:?}", descriptor.name, path.display().to_string());
+    if *name == descriptor.name { lines } else { format!("{lines} and replaces = [\"{name}\"]") }
 }
 
 /// How the environment variables of a provider begin.

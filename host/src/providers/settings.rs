@@ -28,13 +28,14 @@ impl Missing {
 pub fn missing(descriptor: &Descriptor, operator: &config::Provider) -> Option<Missing> {
     let given =
         |name: &str| descriptor.setting(name).is_some_and(|setting| setting.default.is_some() || is_given(setting, operator));
-    let label = |name: &str| descriptor.setting(name).map_or_else(|| name.to_owned(), |setting| label(descriptor, setting));
-    let mut what: Vec<String> = descriptor
-        .settings
-        .iter()
-        .filter(|setting| setting.required && !given(&setting.name))
-        .map(|setting| self::label(descriptor, setting))
-        .collect();
+    // The variable that the operator's file names, where it names one.
+    let wanted = |setting: &Setting| match operator.settings.get(&setting.name) {
+        Some(Source::Elsewhere(Elsewhere::Env(variable))) => variable.clone(),
+        _ => label(descriptor, setting),
+    };
+    let label = |name: &str| descriptor.setting(name).map_or_else(|| name.to_owned(), wanted);
+    let mut what: Vec<String> =
+        descriptor.settings.iter().filter(|setting| setting.required && !given(&setting.name)).map(wanted).collect();
     let sets = &descriptor.requires_one_of;
     if !sets.is_empty() && !sets.iter().any(|set| set.iter().all(|name| given(name))) {
         let alternatives: Vec<String> =

@@ -31,6 +31,8 @@ use index::{Found, Index};
 
 /// The shortest value that is searched for, in bytes.
 pub const MIN: usize = 8;
+/// What is said of a shorter one that is stored.
+pub const TOO_SHORT: &str = " It has fewer than 8 bytes, so it is not searched for in answers and output.";
 
 /// Knows the live secrets and takes them out of text. Cheap to clone.
 #[derive(Clone, Default)]

@@ -62,7 +62,14 @@ fn usual() -> Targets {
 
 /// What the operator asked for, and whether it made sense.
 fn filter(asked: &str) -> (Targets, bool) {
-    asked.parse().map_or_else(|_| (usual(), false), |targets| (targets, true))
+    let targets = asked.parse().ok().filter(|_| asked.split(',').all(is_directive));
+    targets.map_or_else(|| (usual(), false), |targets| (targets, true))
+}
+
+/// Whether it is a level, or gives one to a module. `Targets` takes any other word for a module, and tells only of that.
+fn is_directive(text: &str) -> bool {
+    let (module, level) = text.split_once('=').unwrap_or(("all", text));
+    [module, level].iter().all(|word| !word.trim().is_empty()) && level.trim().parse::<LevelFilter>().is_ok()
 }
 
 /// Whether a line of this kind may be printed at all.
@@ -162,9 +169,12 @@ mod tests {
 
     #[test]
     fn nonsense_is_noticed_and_changes_nothing() {
-        let (targets, understood) = filter("credentials_broker=loud");
-        assert!(!understood);
-        assert!(targets.would_enable("credentials_broker", &Level::INFO));
+        for nonsense in ["credentials_broker=loud", "warning", "debug=", "=debug", "warn,verbose"] {
+            let (targets, understood) = filter(nonsense);
+            assert!(!understood, "{nonsense}");
+            assert!(targets.would_enable("credentials_broker", &Level::INFO), "{nonsense}");
+        }
+        assert!(filter("warn, credentials_broker::egress=debug").1);
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub(super) struct Fill {
 pub(super) struct Refusal {
     /// What the agent is told.
     pub(super) error: Error,
+    /// The name of the secret that it is about, where that is known.
+    pub(super) secret: Option<String>,
     /// The line of the operator's file that would allow it, where there is one.
     pub(super) learn: Option<String>,
 }
@@ -48,7 +50,7 @@ pub(super) struct Rules<'a> {
 pub(super) fn judge(text: &str, line: &Line, rules: &Rules<'_>) -> Result<Vec<Fill>, Box<Refusal>> {
     if line.too_many {
         let error = Error::new(Code::Limit, format!("The message has \"{MARK}\" in too many places."), "Send less at once.");
-        return Err(Box::new(Refusal { error, learn: None }));
+        return Err(Box::new(Refusal { error, secret: None, learn: None }));
     }
     let mut names = None;
     let mut fills = Vec::new();
@@ -85,7 +87,8 @@ pub(super) fn judge(text: &str, line: &Line, rules: &Rules<'_>) -> Result<Vec<Fi
             "The message has a member twice, so it is not certain where the secret would go.",
             "Send each member once, and none that differs from another by its case alone.",
         );
-        return Err(Box::new(Refusal { error, learn: None }));
+        let secret = fills.first().map(|fill| fill.secret.to_string());
+        return Err(Box::new(Refusal { error, secret, learn: None }));
     }
     Ok(fills)
 }
@@ -128,7 +131,7 @@ fn not_placed(rules: &Rules<'_>, spot: &Spot<'_>, prefix: &str, secret: &SecretN
             format!("There is no secret \"{secret}\"."),
             "Use a name that list_secrets shows, or have a person sign in for it first.",
         );
-        return Refusal { error, learn: None };
+        return Refusal { error, secret: Some(secret.to_string()), learn: None };
     }
     let argument = spot.pointer();
     let error = Error::new(
@@ -156,7 +159,7 @@ fn not_placed(rules: &Rules<'_>, spot: &Spot<'_>, prefix: &str, secret: &SecretN
             format!("# one more in the list `allow` of [wrap.\"{name}\"]:\n{place},")
         }
     });
-    Refusal { error, learn }
+    Refusal { error, secret: Some(secret.to_string()), learn }
 }
 
 fn elsewhere(batch: bool, name: &str) -> Refusal {
@@ -166,7 +169,7 @@ fn elsewhere(batch: bool, name: &str) -> Refusal {
         "Pass it as the whole value of a tool's argument that the operator's file lists. To write about it, write its name alone."
     };
     let error = Error::new(Code::NotAllowed, format!("\"{MARK}{name}\" stands where no secret may be put in."), hint);
-    Refusal { error, learn: None }
+    Refusal { error, secret: Some(name.to_owned()), learn: None }
 }
 
 /// Whether a line that is no JSON mentions a secret.

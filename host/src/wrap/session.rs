@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use super::agent::{Agent, gone, instead_of_answer, refusals, unreadable};
-use super::down::{Fill, Rules, judge, mentions};
+use super::down::{Fill, Refusal, Rules, judge, mentions};
 use super::json::encode;
 use super::known::Known;
 use super::lines::{Lines, MAX_LINE, Next};
@@ -198,13 +198,13 @@ impl Shared {
         // A line that is no text or no JSON has no place for a secret.
         let Ok(text) = std::str::from_utf8(bytes) else {
             return match mentions(&String::from_utf8_lossy(bytes), &names).filter(|_| look) {
-                Some(refusal) => self.agent.write(&unreadable(None, &refusal.error)),
+                Some(refusal) => self.unread(&refusal),
                 None => self.send(to, "", &Line::default(), bytes),
             };
         };
         let Ok(line) = message::read(text, look) else {
             return match mentions(text, &names).filter(|_| look) {
-                Some(refusal) => self.agent.write(&unreadable(None, &refusal.error)),
+                Some(refusal) => self.unread(&refusal),
                 None => self.send(to, "", &Line::default(), bytes),
             };
         };
@@ -218,9 +218,24 @@ impl Shared {
                 Ok(filled) => return self.send(to, text, &line, &filled),
                 Err(error) => (error, None),
             },
-            Err(refusal) => (refusal.error, refusal.learn),
+            Err(refusal) => {
+                self.record(&refusal, line.messages.first().and_then(|message| message.tool.as_deref()));
+                (refusal.error, refusal.learn)
+            }
         };
         self.refuse(text, &line, &error, learn.as_deref(), to)
+    }
+
+    /// Refuses what is no message.
+    fn unread(&self, refusal: &Refusal) -> std::io::Result<()> {
+        self.record(refusal, None);
+        self.agent.write(&unreadable(None, &refusal.error))
+    }
+
+    /// An agent that tries where a secret may go is what an operator looks for.
+    fn record(&self, refusal: &Refusal, tool: Option<&str>) {
+        let door = Door { event: "wrap", process: Some(&self.wrapping.name), destination: tool };
+        self.wrapping.broker.refused(refusal.secret.as_deref(), door, &refusal.error);
     }
 
     /// Puts the values in.

@@ -124,8 +124,8 @@ impl Figures {
         format!(
             "## Plugins\n\n\
              | what | figure | in calls of the native function |\n|---|--:|--:|\n\
-             | {PLUGINS} plugins of 74 KB, looked at the first time | {:.0} ms | {} |\n\
-             | the same, from the cache of what was compiled | {:.0} ms | {} |\n\
+             | {PLUGINS} plugins of 74 KB, looked at the first time | {:.0} ms | |\n\
+             | the same, from the cache of what was compiled | {:.0} ms | |\n\
              | memory that each of them keeps | {kib} | |\n\
              | one call over the contract, fresh instance included | {:.1} µs | {} |\n\
              | the same logic as a Rust function | {:.3} µs | 1 |\n\n\
@@ -143,9 +143,7 @@ impl Figures {
              `scope` 35 or 102. The stub stands in the place of all of `egress/` and answers at once; the server on loopback, which has to be connected\n\
              to each time, is a process of its own. *First use*: engine, compiling or loading, checking and linking, of the slowest of the six embedded providers.\n",
             self.first * 1e3,
-            natives(self.first),
             self.cached * 1e3,
-            natives(self.cached),
             self.component_ns / 1e3,
             natives(self.component_ns / 1e9),
             self.native_ns / 1e3,

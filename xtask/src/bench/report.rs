@@ -92,7 +92,9 @@ fn page(table: &str, sections: &str, machine: &[(&str, String)]) -> String {
          - *Resident*: `VmRSS` right after that answer, or as the row says. *First login*: with GitHub's component, warm in the\n  \
            compile cache, over TLS (`host/examples/stage.rs` plays GitHub).\n\
          - *One at a time*: from before the request is written until the answer is read; every answer is checked. Standard\n  \
-           error, where the broker writes its audit trail, is read all the while. The echo is sent the same lines.\n\
+           error, where the broker writes its audit trail, is read all the while. The echo is sent the same lines. Before it sleeps, the\n  \
+           broker looks for a moment whether the next line comes, which the echo does not: where waking up is slow, it is quicker.\n  \
+           No vault is on disk here; with one see *A vault as it grows*.\n\
          - *Wake-ups*: voluntary context switches of all threads, after some calls.\n\
          - *Instructions, allocations*: of all threads, counted by valgrind.\n\n\
          {sections}\

@@ -143,10 +143,18 @@ impl Rules<'_> {
         }
         let listed = started.to_list().display();
         let file = wanted.kept.map(|kept| format!(" and refresh_file = \"{}\"", kept.display())).unwrap_or_default();
+        let (arguments, why) = if does_what_it_is_told(started.path) {
+            let why = format!(" Whoever may start {short} with other arguments can have the secret printed.");
+            (", arguments = [\"/WHOLE/PATH/OF/ITS/SCRIPT\"]", why)
+        } else {
+            ("", String::new())
+        };
         Error::new(
             Code::NotAllowed,
             format!("The operator's file does not allow {path} to be started with \"{name}\"."),
-            format!("Add to broker.toml: [exec.\"{short}\"], below it program = \"{listed}\" and secrets = [\"{name}\"]{file}."),
+            format!(
+                "Add to broker.toml: [exec.\"{short}\"], below it program = \"{listed}\"{arguments} and secrets = [\"{name}\"]{file}.{why}"
+            ),
         )
     }
 
@@ -175,6 +183,38 @@ impl Rules<'_> {
             format!("See that it is yours or root's (ls -ld '{loose}'), then run: chmod go-w '{loose}'"),
         ))
     }
+}
+
+/// Whether a program is known to do whatever its arguments say: a shell, a language's interpreter. There are others.
+#[must_use]
+pub fn does_what_it_is_told(program: &Path) -> bool {
+    const KNOWN: [&str; 22] = [
+        "ash",
+        "bash",
+        "bun",
+        "busybox",
+        "csh",
+        "dash",
+        "deno",
+        "env",
+        "fish",
+        "ksh",
+        "lua",
+        "node",
+        "nodejs",
+        "perl",
+        "php",
+        "powershell",
+        "pwsh",
+        "python",
+        "ruby",
+        "sh",
+        "xargs",
+        "zsh",
+    ];
+    let name = program.file_stem().unwrap_or_default().to_string_lossy();
+    // `python3.11` has the stem `python3`.
+    KNOWN.contains(&name.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | '-')))
 }
 
 fn command(program: &Program) -> String {

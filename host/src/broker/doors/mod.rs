@@ -81,12 +81,12 @@ impl Broker {
         }
     }
 
-    /// Notes in the trail that a door stayed shut.
-    pub fn refused(&self, name: &SecretName, door: Door<'_>, error: &Error) {
+    /// Notes in the trail that a door stayed shut, for which secret as far as that is known.
+    pub fn refused(&self, name: Option<&str>, door: Door<'_>, error: &Error) {
         self.audit.record(Event {
             event: door.event,
             outcome: Outcome::Refused,
-            secret: Some(name.as_str()),
+            secret: name,
             process: door.process,
             destination: door.destination,
             code: Some(error.code()),
@@ -223,7 +223,8 @@ impl Broker {
 
     /// Whether a secret goes nowhere without the operator's line: where `reveal = "deny"` holds for it, and where it is a
     /// provider's setting, such as a client secret in the vault.
-    fn is_hidden(&self, name: &SecretName) -> bool {
+    #[must_use]
+    pub fn is_hidden(&self, name: &SecretName) -> bool {
         self.policies.hides(name) || self.reserved.holds(name)
     }
 

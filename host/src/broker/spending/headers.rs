@@ -127,7 +127,7 @@ fn refused(name: &str, lower: &str) -> Error {
         Code::NotAllowed,
         what,
         format!(
-            "Leave it out. Possible are: {}. The operator can add one: [secrets.\"NAME\"] headers = [\"x-example\"] in broker.toml.",
+            "Leave it out. Possible are: {}. The operator can add one in broker.toml, below [secrets.\"NAME\"]: headers = [\"x-example\"]",
             REQUEST.join(", ")
         ),
     )

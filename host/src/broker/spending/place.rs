@@ -131,7 +131,7 @@ impl Places {
     fn elsewhere(&self, host: &str) -> Error {
         let hosts = self.hosts();
         let hint = if hosts.is_empty() {
-            "Nobody has said where it may be spent. The operator can, in broker.toml: [secrets.\"NAME\"] hosts = [\"api.example.com\"]".to_owned()
+            "Nobody has said where it may be spent. The operator can, in broker.toml, below [secrets.\"NAME\"]: hosts = [\"api.example.com\"]".to_owned()
         } else {
             format!("It may be spent at: {}.", hosts.join(", "))
         };

@@ -8,6 +8,14 @@ use crate::cli::quoted;
 pub(super) async fn checks(patient: &Patient, stored: &Stored) -> Vec<Check> {
     let program = std::env::current_exe().unwrap_or_else(|_| "mcp-credentials-broker".into());
     let command = format!("{}{}", quoted(&program), patient.given);
+    if patient.vault.file().is_none() {
+        // Git's own process finds nothing of what this one would know.
+        let check = |host: &String| {
+            let message = format!("[git] \"{host}\": There is no vault that git's login could come from.");
+            Check::warning("git", message, patient.command("vault init"))
+        };
+        return patient.config.doors.git.keys().map(check).collect();
+    }
     let lines = if patient.vault.is_ready() { patient.broker.git_configuration(&command).await } else { Ok(Vec::new()) };
     let check = |(host, line): (String, String)| Check {
         check: "git",

@@ -8,7 +8,8 @@ use crate::config::{self, LoopbackPort, Permission};
 /// The file was read already, or nobody would be here.
 pub(super) fn configuration(options: &Options) -> Check {
     let Some(file) = config::file(options.config.as_deref()) else {
-        return Check::ok("configuration", "There is no file; defaults and environment variables count.");
+        let place = config::place(options.config.as_deref()).map_or_else(String::new, |file| format!(" {}", file.display()));
+        return Check::ok("configuration", format!("There is no file{place}; defaults and environment variables count."));
     };
     let name = file.display();
     if config::others_can_read(&file) {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Check, Patient, State};
+use crate::broker::doors::exec::does_what_it_is_told;
 use crate::config::doors::Program;
 use crate::config::{self, Elsewhere, Source};
 use crate::process;
@@ -80,6 +81,9 @@ pub(super) fn doors(patient: &Patient, stored: &Stored) -> Vec<Check> {
     let mut checks = Vec::new();
     let mut look = |check, place: String, program: Option<&Program>, secrets: BTreeSet<&SecretName>| {
         checks.extend(program.and_then(|program| no_program(check, &place, program)));
+        let hidden = || secrets.iter().copied().find(|name| patient.broker.is_hidden(name));
+        checks
+            .extend(program.filter(|program| is_open(program)).and_then(|program| printable(check, &place, program, hidden()?)));
         let missing = secrets.into_iter().filter(|name| stored.lacks(name.as_str()));
         checks.extend(missing.map(|name| no_secret(patient, check, &place, name)));
     };
@@ -101,6 +105,18 @@ fn no_program(check: &'static str, place: &str, program: &Program) -> Option<Che
     let error = process::find(program.path.as_os_str()).err()?.error;
     let remedy = "Install it, or correct program there.".to_owned();
     Some(Check { check, state: State::Warning, message: format!("{place}: {}", error.message()), remedy: Some(remedy) })
+}
+
+/// Whether nothing says what it is to do.
+fn is_open(program: &Program) -> bool {
+    program.arguments.is_empty() && does_what_it_is_told(&program.path)
+}
+
+fn printable(check: &'static str, place: &str, program: &Program, secret: &SecretName) -> Option<Check> {
+    let short = program.path.file_name()?.to_string_lossy();
+    let message =
+        format!("{place}: {short} does whatever its arguments say, so whoever starts it can have \"{secret}\" printed.");
+    Some(Check::warning(check, message, "Add there: arguments = [\"/WHOLE/PATH/OF/ITS/SCRIPT\"]"))
 }
 
 fn no_secret(patient: &Patient, check: &'static str, place: &str, name: &SecretName) -> Check {

@@ -9,10 +9,9 @@ use crate::audit;
 use crate::cli::output::{count, time};
 use crate::config;
 use crate::error::Code;
+use crate::redaction::MIN;
 use crate::vault::{self, OpenedBy, Record, Sqlite, Stored, Vault};
 
-/// Shorter values are found everywhere by chance, so nobody looks for them in what goes out.
-const SHORTEST_SEARCHED: usize = 8;
 /// Clocks of one machine may differ by this much without harm.
 const LEEWAY: Duration = Duration::from_secs(300);
 
@@ -27,14 +26,15 @@ pub(super) fn checks(vault: &Arc<dyn Vault>, config: &config::Vault, given: &str
         return [none, keychain()].into_iter().chain(clock(now, None)).collect();
     };
     // Only a vault whose key is in there needs one.
-    let needs_keychain = Sqlite::find(config).and_then(|vault| vault.opened_by()).is_ok_and(|by| by == OpenedBy::Keychain);
-    let keychain = needs_keychain.then(keychain);
+    let opened_by = Sqlite::find(config).and_then(|vault| vault.opened_by());
+    let keychain = matches!(opened_by, Ok(OpenedBy::Keychain)).then(keychain);
     let found = vault.ready().and_then(|()| vault.list());
     let records = match found {
         Ok(records) => records,
         Err(error) => {
-            // Locked is a state that the person chose.
-            let state = if error.code() == Code::VaultLocked { State::Warning } else { State::Problem };
+            // Locked is a state that the person chose, unless a file has the key.
+            let chosen = error.code() == Code::VaultLocked && !matches!(opened_by, Ok(OpenedBy::KeyFile(_)));
+            let state = if chosen { State::Warning } else { State::Problem };
             return [Check::of("vault", state, &error)].into_iter().chain(keychain).chain(clock(now, None)).collect();
         }
     };
@@ -43,24 +43,19 @@ pub(super) fn checks(vault: &Arc<dyn Vault>, config: &config::Vault, given: &str
     let mut checks = vec![Check::ok("vault", opens)];
     checks.extend(keychain.into_iter().chain(clock(now, newest)).chain([trail(file, vault, given)]));
     let short = |record: &Record| match &record.stored {
-        Stored::Static(value) => value.len() < SHORTEST_SEARCHED,
-        Stored::Grant(grant) => grant.access.len() < SHORTEST_SEARCHED,
+        Stored::Static(value) => value.len() < MIN,
+        Stored::Grant(grant) => grant.access.len() < MIN,
     };
     let short: Vec<&str> = records.iter().filter(|(_, record)| short(record)).map(|(name, _)| name.as_str()).collect();
     checks.push(if short.is_empty() {
         Check::ok(
             "redaction",
-            format!(
-                "Every value has {SHORTEST_SEARCHED} bytes or more. Shorter ones are not searched for in answers and output."
-            ),
+            format!("Every value has {MIN} bytes or more. Shorter ones are not searched for in answers and output."),
         )
     } else {
         Check::warning(
             "redaction",
-            format!(
-                "Shorter than {SHORTEST_SEARCHED} bytes, and so not searched for in answers and output: {}.",
-                some_of(&short)
-            ),
+            format!("Shorter than {MIN} bytes, and so not searched for in answers and output: {}.", some_of(&short)),
             format!("Replace each by a longer one at its issuer, then: mcp-credentials-broker secrets set NAME{given}"),
         )
     });

@@ -127,6 +127,7 @@ fn unknown_keys_are_errors_with_a_suggestion_at_every_level() {
         assert!(text.contains(&format!("Did you mean \"{suggestion}\"?")), "{text}");
     }
     assert!(refused(1, "timeout = 5").contains("Use one of: browser, plugins, require_lock, callback"));
+    assert!(refused(1, "[policy] reveal = \"deny\"").contains("on a line of its own"));
     assert!(refused(2, "[egress]\ntimeout = 5").contains("[egress] has no key \"timeout\""));
 }
 

@@ -107,7 +107,7 @@ fn every_way_to_write_a_special_address_is_seen_through() {
 #[test]
 fn a_refused_private_address_comes_with_the_line_that_allows_it_and_the_line_does() {
     let error = Error::from(route(&Rules::default(), "https://10.1.2.3/secret").unwrap_err());
-    assert!(error.hint().ends_with("[egress] allow_private = [\"10.1.2.3/32\"]"), "{error}");
+    assert!(error.hint().ends_with("below [egress]: allow_private = [\"10.1.2.3/32\"]"), "{error}");
     assert!(!error.to_string().contains("secret"));
     let rules = rules(|egress| egress.allow_private = vec!["10.1.2.3/32".to_owned()]);
     assert_eq!(route(&rules, "https://10.1.2.3/"), Ok(Route::Literal));

@@ -118,7 +118,7 @@ async fn an_unlisted_loopback_address_is_not_connected_to_and_the_line_that_woul
         assert_eq!(failure.code(), "refused");
         let error = Error::from(failure);
         assert_eq!(error.code(), Code::NotAllowed);
-        let line = format!("[egress] allow_loopback = [\"{}\"]", server.address);
+        let line = format!("below [egress]: allow_loopback = [\"{}\"]", server.address);
         assert!(error.hint().ends_with(&line) && !error.to_string().contains(CANARY), "{error}");
     }
     assert!(server.seen().is_empty());
@@ -191,7 +191,7 @@ async fn a_certificate_of_an_unknown_authority_or_for_another_name_is_refused_be
         let failure = send(&config, get(&format!("https://idp.invalid/{CANARY}"))).await.unwrap_err();
         assert!(matches!(&failure, Failure::Tls { .. }), "{failure}");
         let error = Error::from(failure);
-        assert!(error.hint().contains("[egress] extra_roots") && !error.to_string().contains(CANARY), "{error}");
+        assert!(error.hint().contains("below [egress]: extra_roots") && !error.to_string().contains(CANARY), "{error}");
         assert!(server.seen().is_empty());
     }
 }

@@ -118,3 +118,40 @@ async fn without_a_vault_nothing_is_on_disk_and_standard_error_has_it() {
     let ended = broker.finish().await;
     assert!(ended.stderr.contains("\"event\":\"store_secret\"") && !data.exists(), "{}", ended.stderr);
 }
+
+/// A command's person sees what comes of it; where the file cannot be written, standard error is the only place left.
+#[tokio::test]
+async fn a_command_says_what_it_cannot_write_into_the_file() {
+    let launch = with_vault().await;
+    let set = async || run(&launch, &["secrets", "set", "key"], VALUE.as_bytes()).await;
+    let quiet = set().await;
+    assert!(quiet.code == 0 && !quiet.stderr.contains("store_secret"), "{quiet:?}");
+    std::fs::remove_file(trail(&launch)).unwrap();
+    std::fs::create_dir(trail(&launch)).unwrap();
+    let told = set().await;
+    assert_eq!(told.stderr.matches("\"event\":\"store_secret\"").count(), 1, "{told:?}");
+    assert!(told.stderr.contains("on standard error only: 1"), "{told:?}");
+}
+
+#[tokio::test]
+async fn what_a_door_refused_is_in_the_trail() {
+    let launch = with_vault().await;
+    run(&launch, &["exec", "--env", "K=nobody", "--", "true"], b"").await.failed(2);
+    let calls = [
+        json!({ "name": "write", "arguments": { "content": "secret:nobody" } }),
+        json!({ "name": "write", "arguments": { "content": "x" } }),
+    ];
+    let lines: String = calls
+        .iter()
+        .map(|params| format!("{}\n", json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params })))
+        .collect();
+    run(&launch, &["wrap", "--name", "server", "--", "cat"], lines.as_bytes()).await;
+    let text = run(&launch, &["audit", "show", "--json"], b"").await.ok();
+    let entries: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [exec, wrap] = &entries[..] else { panic!("{text}") };
+    for (entry, event) in [(exec, "exec"), (wrap, "wrap")] {
+        assert_eq!((&entry["event"], &entry["outcome"]), (&json!(event), &json!("refused")), "{entry}");
+        assert_eq!((&entry["secret"], &entry["code"]), (&json!("nobody"), &json!("unknown_secret")), "{entry}");
+    }
+    assert_eq!((&wrap["process"], &wrap["destination"]), (&json!("server"), &json!("write")), "{wrap}");
+}

@@ -108,3 +108,25 @@ async fn a_file_that_others_can_read_is_a_warning() {
     let told = run(&launch, &["doctor", "--config", &file.display().to_string()], b"").await.ok();
     assert!(told.contains("warning  configuration") && told.contains(&format!("chmod 600 '{}'", file.display())), "{told}");
 }
+
+#[tokio::test]
+async fn an_interpreter_that_may_have_a_secret_whatever_it_is_told_is_a_warning() {
+    let launch = with_vault().await;
+    run(&launch, &["secrets", "set", "key"], b"0123456789").await.ok();
+    let sh = crate::support::place::program("sh");
+    let table = |more: &str| format!("[policy]\nreveal = \"deny\"\n[exec.sh]\nprogram = \"{sh}\"\nsecrets = [\"key\"]\n{more}");
+    let launch = launch.toml(&table(""));
+    let told = run(&launch, &["doctor"], b"").await.ok();
+    assert!(told.contains("warning  exec") && told.contains("can have \"key\" printed"), "{told}");
+    let launch = launch.toml(&table("arguments = [\"/opt/script\"]"));
+    let told = run(&launch, &["doctor"], b"").await.ok();
+    assert!(!told.contains("printed"), "{told}");
+}
+
+#[tokio::test]
+async fn a_vault_whose_key_file_is_gone_does_not_work() {
+    let launch = with_vault().await;
+    std::fs::remove_file(launch.home().join("vault-key")).unwrap();
+    let told = run(&launch, &["doctor"], b"").await;
+    assert!(told.code == 1 && told.stdout.contains("problem  vault"), "{told:?}");
+}

@@ -43,7 +43,7 @@ async fn a_person_and_an_agent_spend_the_same_secret_by_the_same_rules() {
     assert!(refused.contains(&server.address().to_string()), "where it may be spent: {refused}");
     run(&launch, &["secrets", "set", "free"], b"0123456789").await.ok();
     let refused = run(&launch, &["request", "--secret", "free", "https://api.openai.com:8443/x"], b"").await.failed(3);
-    let line = "Add to broker.toml: [secrets.\"free\"] hosts = [\"api.openai.com:8443\"]";
+    let line = "Add to broker.toml, below [secrets.\"free\"]: hosts = [\"api.openai.com:8443\"]";
     assert!(refused.contains(line) && !refused.contains("operator"), "{refused}");
     assert_eq!(server.connections(), asked);
 

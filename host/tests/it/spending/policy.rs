@@ -48,7 +48,7 @@ async fn an_agent_gives_no_listed_name_another_meaning() {
     it.broker.call("start_oauth_flow", login).await.refused("not_allowed").names(&["stored value"]);
     // a value that an agent may store is spent nowhere, since nobody has said where
     it.broker.call("store_secret", json!({ "name": "mine", "value": "0123456789" })).await.ok();
-    ask(&mut it.broker, "mine", json!({ "url": USER })).await.refused("not_allowed").names(&["[secrets.\"mine\"] hosts"]);
+    ask(&mut it.broker, "mine", json!({ "url": USER })).await.refused("not_allowed").names(&["[secrets.\"mine\"]: hosts"]);
     assert_eq!(it.at_the_api(), 0);
 }
 
@@ -56,5 +56,5 @@ async fn an_agent_gives_no_listed_name_another_meaning() {
 async fn a_provider_without_a_list_needs_the_operators() {
     let broker = inside("", &[("key", "k-0123456789")]);
     let error = broker.http_request(super::with_key("https://api.openai.com/v1/models")).await.unwrap_err();
-    assert!(error.hint().contains("[secrets.\"key\"] hosts"), "{error}");
+    assert!(error.hint().contains("[secrets.\"key\"]: hosts"), "{error}");
 }

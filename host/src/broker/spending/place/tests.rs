@@ -237,7 +237,7 @@ fn the_operator_narrows_a_providers_list_and_gives_one_where_there_is_none() {
     all_open(&free, &["https://git.example/api/v4/projects/group%2Fproject"]);
     for nowhere in [Places::of_value(None), Places::of_value(Some(&rule(&[], &["/v1"]))), login("oauth2", &[], None)] {
         let error = nowhere.judge(&Target::parse("https://api.openai.com/v1").unwrap()).unwrap_err();
-        assert!(error.hint().contains("[secrets.\"NAME\"] hosts"), "{error}");
+        assert!(error.hint().contains("below [secrets.\"NAME\"]: hosts"), "{error}");
     }
 }
 

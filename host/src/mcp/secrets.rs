@@ -13,7 +13,6 @@ use crate::broker::secrets::Overview;
 use crate::broker::spending::limits::Limits;
 use crate::broker::ttl::millis;
 use crate::error::Result;
-use crate::redaction;
 use crate::secret::Kind;
 use crate::vault::Stored;
 
@@ -30,10 +29,8 @@ pub(super) fn store(broker: &Broker, mut arguments: Arguments) -> Result<Answer>
     let value = arguments.secret("value")?;
     let tags = arguments.tags("tags")?;
     arguments.end()?;
-    let short = value.len() < redaction::MIN;
     let name = broker.store_secret(&name, value, tags)?;
-    let but = if short { format!(".{}", redaction::TOO_SHORT) } else { String::new() };
-    Ok(success(json!({ "message": format!("Secret '{name}' stored successfully{but}") })))
+    Ok(success(json!({ "message": format!("Secret '{name}' stored successfully") })))
 }
 
 pub(super) async fn get(broker: &Broker, mut arguments: Arguments) -> Result<Answer> {

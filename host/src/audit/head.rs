@@ -77,15 +77,8 @@ pub trait Ledger: Send + Sync {
 
 impl Ledger for Arc<dyn Vault> {
     fn key(&self) -> Result<zeroize::Zeroizing<[u8; 32]>> {
-        // Getting it may ask the person, again and again: whoever wants something of the vault does that. It also says no
-        // while another thread is at the vault, which is over soon.
-        let ready = (0..25).any(|_| {
-            self.is_ready() || {
-                std::thread::sleep(std::time::Duration::from_millis(10));
-                false
-            }
-        });
-        if !ready {
+        // Getting it may ask the person, again and again: whoever wants something of the vault does that.
+        if !self.is_ready() {
             return Err(Error::new(
                 Code::VaultLocked,
                 "The vault's key is not at hand.",

@@ -44,6 +44,8 @@ use crate::vault::Vault;
 /// The broker of one process.
 pub struct Broker {
     vault: Arc<dyn Vault>,
+    /// Calls that need the vault's key, in the order in which they came.
+    in_turn: tokio::sync::Mutex<()>,
     providers: Providers,
     egress: Egress,
     callbacks: Listener,
@@ -85,6 +87,7 @@ impl Broker {
         let egress = Egress::new(&config.egress)?;
         Ok(Arc::new_cyclic(|me| Self {
             vault,
+            in_turn: tokio::sync::Mutex::default(),
             providers,
             egress,
             callbacks: Listener::new(&config.callback.url),
@@ -130,21 +133,32 @@ impl Broker {
     }
 
     /// Sees to it that the vault's key is at hand, where it may take long: a keychain or a command may ask the person.
-    /// `event` is what is to be done with it, for the audit trail.
+    /// `event` is what is to be done with it, for the audit trail. Who asked first goes on first, however long that took.
     ///
     /// # Errors
     /// `vault_locked`, or what is wrong with the vault.
     pub async fn ready(&self, event: &'static str) -> Result<()> {
+        self.open().await.inspect_err(|error| {
+            self.audit.record(Event { event, outcome: Outcome::Refused, code: Some(error.code()), ..Event::default() });
+        })
+    }
+
+    /// Opens the vault before anybody needs it, and takes up revocations that were not finished.
+    pub async fn prepare(self: &Arc<Self>) {
+        match self.open().await {
+            Ok(()) => self.catch_up(),
+            Err(error) => tracing::debug!("unfinished revocations cannot be looked at: {error}"),
+        }
+    }
+
+    async fn open(&self) -> Result<()> {
+        let _turn = self.in_turn.lock().await;
         if self.vault.is_ready() {
             return Ok(());
         }
         let vault = Arc::clone(&self.vault);
-        let ready = tokio::task::spawn_blocking(move || vault.ready()).await;
-        let ready = ready.map_err(|_| Error::new(Code::Internal, "The vault could not be opened.", "Try again."))?;
-        if let Err(error) = &ready {
-            self.audit.record(Event { event, outcome: Outcome::Refused, code: Some(error.code()), ..Event::default() });
-        }
-        ready
+        let opened = tokio::task::spawn_blocking(move || vault.ready()).await;
+        opened.map_err(|_| Error::new(Code::Internal, "The vault could not be opened.", "Try again."))?
     }
 
     /// How many components are being compiled at this moment.

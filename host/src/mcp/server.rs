@@ -51,9 +51,9 @@ impl ServerHandler for Server {
         config
     }
 
-    /// Not before: it may have to open the vault, and the client waits for its first answer.
+    /// Not before: the client waits for its first answer.
     async fn on_initialized(&self, _: NotificationContext<RoleServer>) {
-        self.broker.catch_up();
+        self.broker.prepare().await;
     }
 
     async fn list_tools(
@@ -70,7 +70,6 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> std::result::Result<CallToolResponse, ErrorData> {
         self.introduce(&context);
-        self.broker.catch_up();
         // Boxed: what the SDK moves about for each message, a greeting too, has room for the largest call otherwise.
         let done = Box::pin(self.carry_out(request, &context)).await;
         Ok(done.unwrap_or_else(|error| failure(&self.broker.redacted(error))).into())
@@ -88,6 +87,7 @@ impl Server {
             ));
         };
         broker.ready(name).await?;
+        broker.catch_up();
         let arguments = Arguments::new(name, request.arguments.unwrap_or_default().into());
         let progress = Progress::of(context);
         let call = async {

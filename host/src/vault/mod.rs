@@ -295,7 +295,7 @@ pub trait Vault: Send + Sync {
         None
     }
 
-    /// Whether the key is at hand, so that the next call waits for nobody. Cheap: it is asked before every tool call.
+    /// Whether the key is at hand, so that the next call asks nobody for it. Cheap: it is asked before every tool call.
     fn is_ready(&self) -> bool {
         true
     }

@@ -1,6 +1,8 @@
 //! The open file: how SQLite is to treat it, and the row that says what opens the vault.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
@@ -20,6 +22,8 @@ const WHILE: Duration = Duration::from_millis(5);
 /// An open vault file.
 pub(super) struct Database {
     pub(super) connection: Connection,
+    /// Whether it waits for another process that is writing, or says at once that there is one.
+    pub(super) waits: Arc<AtomicBool>,
     identity: Option<(u64, u64)>,
 }
 
@@ -44,11 +48,12 @@ impl Database {
     /// Opens a vault that is there and this user's, and brings it up to date.
     pub(super) fn open(place: &Place) -> Result<Self> {
         let metadata = place.check()?;
-        let mut connection = connect(&place.file)?;
+        let waits = waiting();
+        let mut connection = connect(&place.file, Arc::clone(&waits))?;
         if schema::check(&connection)? < schema::version() {
             schema::migrate(&mut connection)?;
         }
-        Ok(Self { connection, identity: identity(&metadata) })
+        Ok(Self { connection, waits, identity: identity(&metadata) })
     }
 
     /// Whether the file under that name is still this one.
@@ -79,8 +84,13 @@ impl Database {
     }
 }
 
-/// Opens the file, which must be there.
-pub(super) fn connect(file: &Path) -> Result<Connection> {
+/// Of a connection that waits.
+pub(super) fn waiting() -> Arc<AtomicBool> {
+    Arc::new(AtomicBool::new(true))
+}
+
+/// Opens the file, which must be there. `waits` is looked at when another process is writing.
+pub(super) fn connect(file: &Path, waits: Arc<AtomicBool>) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(file, flags).map_err(failed)?;
     // SQLite's own way is to wait up to a tenth of a second each time, in which others who come later go first.
@@ -89,7 +99,7 @@ pub(super) fn connect(file: &Path) -> Result<Connection> {
         if tries == 0 {
             begun = Instant::now();
         }
-        pause(begun.elapsed()).map(std::thread::sleep).is_some()
+        waits.load(Ordering::Relaxed) && pause(begun.elapsed()).map(std::thread::sleep).is_some()
     };
     connection.busy_handler(Some(wait)).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(32);
@@ -103,7 +113,7 @@ pub(super) fn connect(file: &Path) -> Result<Connection> {
 }
 
 /// How long who has waited so long waits before it tries once more; `None`: no longer.
-fn pause(waited: Duration) -> Option<Duration> {
+pub(super) fn pause(waited: Duration) -> Option<Duration> {
     (waited < PATIENCE).then_some(if waited < EAGER { MOMENT } else { WHILE })
 }
 
@@ -143,7 +153,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join("vault.db");
         Connection::open(&file).unwrap().execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE a (x)").unwrap();
-        let (one, other) = (connect(&file).unwrap(), connect(&file).unwrap());
+        let (one, other) = (connect(&file, waiting()).unwrap(), connect(&file, waiting()).unwrap());
         one.execute_batch("BEGIN IMMEDIATE; INSERT INTO a VALUES (1)").unwrap();
         let waits = std::thread::spawn(move || other.execute_batch("INSERT INTO a VALUES (2)").map_err(failed));
         std::thread::sleep(EAGER * 3);

@@ -192,7 +192,7 @@ impl Sqlite {
             return Err(Error::new(Code::VaultBusy, "The vault's keys were taken away.", "Try again."));
         };
         let old = Arc::clone(&held.keys);
-        let transaction = super::Mode::Write.begin(&mut database.connection)?;
+        let transaction = super::Mode::Write.begin(database)?;
         let (stamp, counter) = database::stamp(&transaction)?;
         if stamp != expected || !held.is_good(stamp) {
             return Err(Error::new(Code::VaultBusy, "Somebody else gave the vault other keys.", "Look at it, and try again."));

@@ -129,7 +129,7 @@ fn made_beside(folder: &Path, id: &[u8; 16], wrapping: &Wrapping) -> Result<Path
 }
 
 fn fill_file(file: &Path, id: &[u8; 16], wrapping: &Wrapping) -> Result<()> {
-    let mut connection = database::connect(file)?;
+    let mut connection = database::connect(file, database::waiting())?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
     schema::create(&mut connection)?;
     let master = Key::random()?;

@@ -30,8 +30,9 @@ mod tests;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use zeroize::Zeroizing;
@@ -108,7 +109,7 @@ impl Sqlite {
                 inner.open(&self.place)?;
                 let Inner { database, held, ledger, seen } = &mut *inner;
                 if let (Some(database), Some(keys)) = (database, held.as_ref().map(|held| Arc::clone(&held.keys))) {
-                    let transaction = mode.begin(&mut database.connection)?;
+                    let transaction = mode.begin(database)?;
                     let (stamp, counter) = database::stamp(&transaction)?;
                     if held.as_ref().is_some_and(|held| held.is_good(stamp)) {
                         current(&transaction, &keys, counter, ledger, seen)?;
@@ -191,19 +192,24 @@ enum Mode {
     Read,
     /// On the disk when it is done.
     Write,
-    /// Not waiting for the disk: the end of the process does not undo it, that of the machine may.
+    /// Waiting neither for the disk (the end of the process does not undo it, that of the machine may) nor for another process
+    /// that writes: `vault_busy` says that there is one.
     Hurried,
 }
 
 impl Mode {
-    fn begin(self, connection: &mut Connection) -> Result<Transaction<'_>> {
+    fn begin(self, database: &mut Database) -> Result<Transaction<'_>> {
+        let Database { connection, waits, .. } = database;
         let behavior = if self == Self::Read { TransactionBehavior::Deferred } else { TransactionBehavior::Immediate };
         match self {
             Self::Read => {}
             Self::Write => connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?,
             Self::Hurried => connection.pragma_update(None, "synchronous", "NORMAL").map_err(failed)?,
         }
-        connection.transaction_with_behavior(behavior).map_err(failed)
+        waits.store(self != Self::Hurried, Ordering::Relaxed);
+        let begun = connection.transaction_with_behavior(behavior);
+        waits.store(true, Ordering::Relaxed);
+        begun.map_err(failed)
     }
 }
 
@@ -400,8 +406,8 @@ impl Vault for Sqlite {
     }
 
     fn is_ready(&self) -> bool {
-        // Whoever holds it may be waiting for a disk.
-        let Ok(inner) = self.inner.try_lock() else { return false };
+        // What is at the vault in another thread is soon done, and what was called later must not pass this call meanwhile.
+        let inner = self.lock();
         let (Some(database), Some(held)) = (&inner.database, &inner.held) else { return false };
         database.is_current(&self.place) && database.stamp().is_ok_and(|stamp| held.is_good(stamp))
     }
@@ -426,13 +432,24 @@ impl Vault for Sqlite {
     }
 
     fn set_audit_head(&self, head: &[u8]) -> Result<()> {
-        self.transact(Mode::Hurried, |session| {
+        let write = |session: &mut Session<'_>| {
             let sql = "SELECT sequence FROM audit";
             let last: Option<i64> = session.connection().query_row(sql, [], |row| row.get(0)).optional().map_err(failed)?;
             // A number above the floor, even where the row was taken away: the trail goes on, and the gap shows in it.
             let sequence = last.unwrap_or(0).max(session.ledger().audit_floor) + 1;
             write_audit_head(session, sequence, head)
-        })
+        };
+        // Another process may be writing. Calls of this one do not wait for that: none needs what is written here.
+        let begun = Instant::now();
+        loop {
+            match self.transact(Mode::Hurried, write) {
+                Err(error) if error.code() == Code::VaultBusy => match database::pause(begun.elapsed()) {
+                    Some(pause) => std::thread::sleep(pause),
+                    None => return Err(error),
+                },
+                done => return done,
+            }
+        }
     }
 }
 

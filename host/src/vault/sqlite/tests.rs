@@ -432,6 +432,43 @@ fn the_keys_of_a_wrong_file_open_nothing_and_change_nothing() {
     assert_eq!(value(&lab.open(), "a").unwrap().as_deref(), Some("1"));
 }
 
+#[test]
+fn nobody_waits_for_who_waits_to_write_the_trails_end() {
+    let lab = Lab::new();
+    let vault = lab.open();
+    put(&vault, "a", "1");
+    let other = lab.sql();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    std::thread::scope(|threads| {
+        let writing = threads.spawn(|| vault.set_audit_head(b"head"));
+        // it has met the other's lock by then, and meets it again and again
+        std::thread::sleep(Duration::from_millis(50));
+        for _ in 0..50 {
+            assert!(vault.is_ready());
+            assert_eq!(value(&vault, "a").unwrap().as_deref(), Some("1"));
+        }
+        assert!(!writing.is_finished());
+        other.execute_batch("COMMIT").unwrap();
+        writing.join().unwrap().unwrap();
+    });
+    assert_eq!(vault.audit_head().unwrap().as_deref(), Some(b"head".as_slice()));
+}
+
+#[test]
+fn a_vault_that_another_thread_is_at_is_no_less_ready() {
+    let lab = Lab::new();
+    let vault = lab.open();
+    put(&vault, "a", "1");
+    let busy = vault.lock();
+    std::thread::scope(|threads| {
+        let asking = threads.spawn(|| vault.is_ready());
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(!asking.is_finished(), "it waits for that");
+        drop(busy);
+        assert!(asking.join().unwrap());
+    });
+}
+
 fn closed(_path: &Path) {
     #[cfg(unix)]
     std::fs::set_permissions(_path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();

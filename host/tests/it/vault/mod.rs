@@ -6,6 +6,7 @@ mod durability;
 mod fixtures;
 #[cfg(target_os = "linux")]
 mod keychain;
+mod order;
 mod passphrase;
 #[cfg(unix)]
 mod permissions;

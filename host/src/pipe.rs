@@ -6,12 +6,16 @@
 use std::io::{self, Read, Write};
 #[cfg(unix)]
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 #[cfg(unix)]
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The most that is written in one piece without waiting, in bytes: what a pipe with room for anything takes whole (`PIPE_BUF`),
 /// and less than what a socket has room for when it says so.
 pub const SOME: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
+
+/// How long after a refused write the next is tried, where the platform does not tell when.
+const AGAIN: Duration = Duration::from_millis(5);
 
 /// Somewhere to write to.
 pub trait Output: Write + Send + 'static {
@@ -19,6 +23,43 @@ pub trait Output: Write + Send + 'static {
     /// much. Where the platform does not tell, or something is wrong: nothing, and an ordinary write will find out.
     fn write_now(&mut self, _: &[u8]) -> usize {
         0
+    }
+
+    /// Waits until it takes something again. Whoever shares it with the broker may have said that no write to it waits.
+    fn wait(&self) {
+        std::thread::sleep(AGAIN);
+    }
+
+    /// Writes all of it, however long nobody reads.
+    ///
+    /// # Errors
+    /// That nobody can ever read it, or what else is wrong.
+    fn write_whole(&mut self, text: &[u8]) -> io::Result<()> {
+        let mut rest = text;
+        while !rest.is_empty() {
+            match self.write(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => rest = &rest[count..],
+                Err(error) => self.after(error)?,
+            }
+        }
+        while let Err(error) = self.flush() {
+            self.after(error)?;
+        }
+        Ok(())
+    }
+
+    /// Waits where that is what a failed write asks for.
+    ///
+    /// # Errors
+    /// Any other.
+    fn after(&self, error: io::Error) -> io::Result<()> {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => self.wait(),
+            io::ErrorKind::Interrupted => {}
+            _ => return Err(error),
+        }
+        Ok(())
     }
 }
 
@@ -28,6 +69,10 @@ impl Output for io::Stdout {
         static CANNOT_TELL: AtomicBool = AtomicBool::new(false);
         write_now(self, text, &CANNOT_TELL)
     }
+
+    fn wait(&self) {
+        wait(self);
+    }
 }
 
 #[cfg(unix)]
@@ -35,6 +80,10 @@ impl Output for io::Stderr {
     fn write_now(&mut self, text: &[u8]) -> usize {
         static CANNOT_TELL: AtomicBool = AtomicBool::new(false);
         write_now(self, text, &CANNOT_TELL)
+    }
+
+    fn wait(&self) {
+        wait(self);
     }
 }
 
@@ -69,6 +118,13 @@ fn write_now(file: &impl std::os::fd::AsFd, text: &[u8], cannot_tell: &AtomicBoo
     #[cfg(not(target_os = "linux"))]
     let _ = cannot_tell;
     if takes_some_now(file) { rustix::io::write(file, text).unwrap_or(0) } else { 0 }
+}
+
+/// Waits until it takes something, or never will.
+#[cfg(unix)]
+fn wait(file: &impl std::os::fd::AsFd) {
+    use rustix::event::{PollFd, PollFlags, poll};
+    let _ = poll(&mut [PollFd::new(file, PollFlags::OUT)], None);
 }
 
 /// Whether [`SOME`] bytes can be written to it now without waiting, unless somebody else writes there first.

@@ -5,7 +5,8 @@
 //! digest is written: enough to see which lines belong together, and to recognise an id that one already has. What
 //! comes from the agent is bounded.
 //!
-//! Recording never waits. When nobody reads standard error, lines are dropped, and the next one that fits says how many.
+//! Recording never waits. When nobody reads standard error, lines are dropped, and the next one that fits says how many, or
+//! a last one.
 //!
 //! | file | what it is |
 //! |---|---|
@@ -36,7 +37,7 @@ use std::time::{Duration, SystemTime};
 use crate::pipe::Output;
 use crate::telemetry::Lines;
 
-use entry::{By, Client, bounded};
+use entry::{By, Client, bounded, note};
 pub use entry::{Entry, Event, Outcome, digest};
 pub use head::Ledger;
 pub use show::{Wanted, entries};
@@ -154,15 +155,26 @@ impl Audit {
         self.0.lines.settle();
     }
 
-    /// Waits until the trail is written, but not for long: at the end of the process.
+    /// Waits until the trail is written, but not for long. From now on nothing is held.
     pub fn flush(&self) {
         self.0.held().over = true;
         self.settle();
         if let Some(trail) = &self.0.trail {
-            let left = trail.flush(FLUSH_FILE);
-            if left > 0 && self.0.quiet {
-                trail.waiting().iter().for_each(|line| _ = self.0.lines.push(line));
-            }
+            trail.flush(FLUSH_FILE);
+        }
+        self.0.lines.flush(FLUSH);
+    }
+
+    /// The same as the last thing that this process does, which says what could not be written.
+    pub fn end(&self) {
+        self.flush();
+        let unwritten = self.0.trail.as_ref().map(Trail::left).unwrap_or_default();
+        if self.0.quiet {
+            unwritten.iter().for_each(|line| _ = self.0.lines.push(line));
+        }
+        let dropped = self.0.dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            let _ = self.0.lines.push(&note("audit_lines_lost", dropped));
         }
         self.0.lines.flush(FLUSH);
     }

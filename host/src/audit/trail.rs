@@ -84,8 +84,8 @@ impl Trail {
         }
     }
 
-    /// Waits until everything is written, at most for `limit`; where something stands in the way, for one more try.
-    /// How many lines are not written.
+    /// Waits until everything is written, also what comes meanwhile, at most for `limit`; where something stands in the way,
+    /// for one more try. How many lines are not written.
     pub(super) fn flush(&self, limit: Duration) -> u64 {
         let mut queue = self.0.queue();
         if queue.started {
@@ -93,21 +93,21 @@ impl Trail {
             // a try that is under way may have begun before the last line came
             let enough = queue.tries + if queue.writing { 2 } else { 1 };
             self.0.changed.notify_all();
-            let busy = |queue: &mut Queue| queue.unwritten() > 0 && queue.tries < enough;
+            let busy = |queue: &mut Queue| queue.unwritten() > 0 && (queue.tries < enough || queue.trouble.is_none());
             queue = self.0.changed.wait_timeout_while(queue, limit, busy).unwrap_or_else(PoisonError::into_inner).0;
             queue.hurry = false;
         }
+        queue.unwritten()
+    }
+
+    /// What is not written at the end of the process, as far as it fitted; says how much that is.
+    pub(super) fn left(&self) -> Vec<String> {
+        let queue = self.0.queue();
         let left = queue.unwritten();
         if left > 0 {
             let why = queue.trouble.as_ref().map_or_else(|| "It was not done in time.".to_owned(), ToString::to_string);
             tracing::warn!("lines of the audit trail that are on standard error only: {left}. {why}");
         }
-        left
-    }
-
-    /// What is not written, as far as it fits.
-    pub(super) fn waiting(&self) -> Vec<String> {
-        let queue = self.0.queue();
         queue.taken.iter().chain(&queue.waiting).cloned().collect()
     }
 }

@@ -188,9 +188,9 @@ impl Broker {
         self.renewals_landed().await;
     }
 
-    /// Writes the audit trail out, and closes the vault: nothing is to be done any more that belongs in the one or needs the other.
+    /// Ends the audit trail, and closes the vault: nothing is to be done any more that belongs in the one or needs the other.
     pub fn shut(&self) {
-        self.audit.flush();
+        self.audit.end();
         self.vault.close();
     }
 

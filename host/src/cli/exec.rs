@@ -58,7 +58,7 @@ pub(super) fn run(options: &Options, exec: &Exec) -> Result<ExitCode> {
     let kept = exec.refresh_file.iter().map(|text| kept_file(text)).collect::<Result<Vec<_>>>()?;
     let (broker, runtime) = Session::open(options, "exec")?.parts();
     // Also what was refused.
-    start(&broker, runtime, exec, kept).inspect_err(|_| broker.audit().flush())
+    start(&broker, runtime, exec, kept).inspect_err(|_| broker.audit().end())
 }
 
 fn start(broker: &Arc<Broker>, runtime: Runtime, exec: &Exec, kept: Vec<(PathBuf, SecretName)>) -> Result<ExitCode> {
@@ -79,8 +79,9 @@ fn start(broker: &Arc<Broker>, runtime: Runtime, exec: &Exec, kept: Vec<(PathBuf
         Err(error) => return Ok(cannot_start(&error)),
     };
     // A renewal that was sent must not be lost with this process.
-    runtime.block_on(broker.close());
+    runtime.block_on(broker.leave());
     if !exec.mask && files.is_empty() && !ready.needs_a_keeper() {
+        broker.shut();
         return Ok(become_it(ready, runtime));
     }
     if exec.mask && (std::io::stdout().is_terminal() || std::io::stderr().is_terminal()) {

@@ -54,7 +54,7 @@ pub(super) fn run(options: &Options) -> Result<()> {
                 told.notify_one();
                 // It ends by itself then. Where something holds it up, at least what was done is written down.
                 std::thread::sleep(PATIENCE);
-                audit.flush();
+                audit.end();
                 crate::telemetry::flush();
             });
         };

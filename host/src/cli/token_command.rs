@@ -15,7 +15,7 @@ pub(super) fn run(options: &Options, name: &str) -> Result<()> {
     let door = Door { event: "token_command", ..Door::default() };
     if let Err(error) = broker.may_be_printed(&name) {
         broker.refused(Some(name.as_str()), door, &error);
-        broker.audit().flush();
+        broker.audit().end();
         return Err(error);
     }
     let spendable = runtime.block_on(broker.spendable(&name, door));

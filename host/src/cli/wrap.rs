@@ -35,7 +35,7 @@ pub(super) struct Wrap {
 pub(super) fn run(options: &Options, arguments: &Wrap) -> Result<ExitCode> {
     let (broker, runtime) = Session::open(options, "wrap")?.parts();
     // Also what was refused.
-    start(&broker, runtime, arguments).inspect_err(|_| broker.audit().flush())
+    start(&broker, runtime, arguments).inspect_err(|_| broker.audit().end())
 }
 
 fn start(broker: &Arc<Broker>, runtime: Runtime, arguments: &Wrap) -> Result<ExitCode> {

@@ -81,6 +81,7 @@ pub async fn serve(
     arm: impl FnOnce(Arc<Notify>) + Send + 'static,
 ) -> End {
     let server = Arc::new(server::Server::new(Arc::clone(&broker)));
+    let begins = Arc::clone(&server);
     let at_once = server::AtOnce { server: Arc::clone(&server), runtime: Handle::current() };
     let told = Arc::<Notify>::default();
     let tell = Arc::clone(&told);
@@ -98,7 +99,8 @@ pub async fn serve(
         () = told.notified() => (End::Told, true),
     };
     if end == End::Told {
-        // What was answered is written down, and nothing more is answered: whoever told it may not wait for the rest of this.
+        // Nothing more is begun or answered, and what was done is written down: whoever told it may not wait for the rest.
+        begins.no_more();
         ends.shut();
         broker.audit().flush();
     }

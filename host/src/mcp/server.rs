@@ -2,9 +2,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, ErrorData, Implementation, ListToolsResult, PaginatedRequestParams,
@@ -21,16 +22,42 @@ use super::{INSTRUCTIONS, catalog, login, overview, request, secrets, tokens, tr
 use crate::broker::Broker;
 use crate::error::{Code, Error, Result, foreign};
 
+/// How long a server that is told to end waits for the call that is being answered at once: another process may be writing to
+/// the vault.
+const LAST: Duration = Duration::from_secs(1);
+
 /// Serves one client.
 pub(super) struct Server {
     broker: Arc<Broker>,
     /// Whether the audit trail knows who the client is.
     introduced: AtomicBool,
+    calls: Mutex<Calls>,
+    settled: Condvar,
+}
+
+/// What becomes of calls.
+#[derive(Default)]
+struct Calls {
+    /// No more are begun.
+    over: bool,
+    /// One was begun at once, and its answer has not left yet.
+    unsettled: bool,
 }
 
 impl Server {
-    pub(super) const fn new(broker: Arc<Broker>) -> Self {
-        Self { broker, introduced: AtomicBool::new(false) }
+    pub(super) fn new(broker: Arc<Broker>) -> Self {
+        Self { broker, introduced: AtomicBool::new(false), calls: Mutex::default(), settled: Condvar::new() }
+    }
+
+    /// From now on no call is begun. Waits for the one that is being answered at once, but not for long.
+    pub(super) fn no_more(&self) {
+        let mut calls = self.calls();
+        calls.over = true;
+        drop(self.settled.wait_timeout_while(calls, LAST, |calls| calls.unsettled));
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn introduce(&self, context: &RequestContext<RoleServer>) {
@@ -87,6 +114,9 @@ impl Server {
             ));
         };
         broker.ready(name).await?;
+        if self.calls().over {
+            return Err(Error::new(Code::Cancelled, "The broker is ending.", "Call it again once the client has started it."));
+        }
         broker.catch_up();
         let arguments = Arguments::new(name, request.arguments.unwrap_or_default().into());
         let progress = Progress::of(context);
@@ -134,11 +164,18 @@ impl transport::AtOnce for AtOnce {
     }
 
     fn answer(&self, tool: &str, arguments: Members) -> Option<Answer> {
-        let Server { broker, introduced } = &*self.server;
+        let Server { broker, introduced, .. } = &*self.server;
         let tool = PROMPT.into_iter().find(|prompt| *prompt == tool)?;
         // A vault that is locked may have to ask a person; and who the client is, only the SDK tells.
         if !introduced.load(Ordering::Relaxed) || !broker.is_ready() {
             return None;
+        }
+        {
+            let mut calls = self.server.calls();
+            if calls.over {
+                return None;
+            }
+            calls.unsettled = true;
         }
         broker.audit().hold();
         // What outlives the call, such as a refresh, is begun as a task.
@@ -156,6 +193,11 @@ impl transport::AtOnce for AtOnce {
 
     fn settle(&self) {
         self.server.broker.audit().settle();
+        let mut calls = self.server.calls();
+        calls.unsettled = false;
+        if calls.over {
+            self.server.settled.notify_all();
+        }
     }
 }
 

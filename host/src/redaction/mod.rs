@@ -33,6 +33,7 @@ use index::{Found, Index};
 pub const MIN: usize = 8;
 /// What is said of a shorter one that is stored.
 pub const TOO_SHORT: &str = " It has fewer than 8 bytes, so it is not searched for in answers and output.";
+const _: () = assert!(MIN == 8, "the text above says so");
 
 /// Knows the live secrets and takes them out of text. Cheap to clone.
 #[derive(Clone, Default)]

@@ -11,6 +11,7 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use crate::error::is_deceptive;
 use crate::pipe::{Output, SOME};
 
 /// At most this many bytes wait to be written.
@@ -69,8 +70,8 @@ impl Lines {
         Self(Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), writer: Mutex::new(Box::new(writer)) }))
     }
 
-    /// Puts a line into the queue and returns at once: whether it fitted. Control characters become spaces, so that one
-    /// line stays one line.
+    /// Puts a line into the queue and returns at once: whether it fitted. Control characters and others that deceive
+    /// become spaces, so that one line stays one line.
     #[must_use]
     pub fn push(&self, line: &str) -> bool {
         let line = one_line(line).into_bytes();
@@ -181,8 +182,7 @@ impl Shared {
         if !queue.has_work() {
             return !queue.closed;
         }
-        let (queue, _) =
-            self.write_some(queue, |writer, piece| writer.write_all(piece).and_then(|()| writer.flush()).map(|()| piece.len()));
+        let (queue, _) = self.write_some(queue, |writer, piece| writer.write_whole(piece).map(|()| piece.len()));
         !queue.closed
     }
 
@@ -232,7 +232,7 @@ fn one_line(text: &str) -> String {
     }
     let end = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= LONGEST).last().unwrap_or(0);
     let (kept, cut) = if text.len() <= LONGEST { (text, "") } else { (&text[..end], "…") };
-    let mut line: String = kept.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut line: String = kept.chars().map(|c| if is_deceptive(c) { ' ' } else { c }).collect();
     line.push_str(cut);
     line.push('\n');
     line

@@ -55,9 +55,10 @@ fn log(filter: Targets, lines: Lines) -> Log {
     Box::new(tracing_subscriber::registry().with(filter_fn(fit_to_print)).with(filter).with(written))
 }
 
-/// What is told where nobody asked for more or less.
+/// What is told where nobody asked for more or less. What the SDK warns of is an agent's message, in its words and whole.
 fn usual() -> Targets {
-    Targets::new().with_default(LevelFilter::WARN).with_targets(OURS.map(|target| (target, LevelFilter::INFO)))
+    let theirs = Targets::new().with_default(LevelFilter::WARN).with_target("rmcp", LevelFilter::ERROR);
+    theirs.with_targets(OURS.map(|target| (target, LevelFilter::INFO)))
 }
 
 /// What the operator asked for, and whether it made sense.
@@ -145,9 +146,10 @@ mod tests {
             tracing::debug!(target: "credentials_broker::broker", "too much");
             tracing::info!(target: "rmcp::service", "theirs");
             tracing::warn!(target: "hyper::proto", "careful");
+            tracing::warn!(target: "rmcp::service", "an agent's own words");
         });
         assert!(text.contains("ours") && text.contains("careful"), "{text}");
-        assert!(!text.contains("too much") && !text.contains("theirs"), "{text}");
+        assert!(!text.contains("too much") && !text.contains("theirs") && !text.contains("words"), "{text}");
     }
 
     #[test]

@@ -44,6 +44,8 @@ mod lab;
 mod login;
 mod observer;
 mod okta;
+#[cfg(unix)]
+mod outputs;
 mod paste;
 mod protocol;
 mod protocol_edges;

@@ -22,7 +22,7 @@ mod read;
 mod tool_call;
 mod write;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io::{BufReader, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -46,6 +46,10 @@ const READ_AHEAD: usize = 64;
 /// Calls under way before no more is read for a moment: fewer than the SDK's queue of answers has places, so that none
 /// waits there and is overtaken.
 const UNDER_WAY: usize = 48;
+/// A line of more bytes than this is large: what it becomes takes a few times as much while it is under way.
+const LARGE: usize = 64 << 10;
+/// Bytes of large lines under way before no other is passed on.
+const MANY: usize = 64 << 20;
 /// How long a moment is, for calls that wait for a person.
 const MOMENT: Duration = Duration::from_millis(100);
 
@@ -63,10 +67,10 @@ pub(super) trait AtOnce: Send + 'static {
 
 /// A transport over a reader and a writer.
 pub(super) struct Lines {
-    incoming: mpsc::Receiver<Incoming>,
+    incoming: mpsc::Receiver<(Incoming, Weight)>,
     outgoing: Outgoing,
     /// Requests that have no answer yet.
-    under_way: HashSet<RequestId>,
+    under_way: HashMap<RequestId, Weight>,
     /// Whether a request has come: what comes before it and wants no answer is dropped.
     begun: bool,
     session: Arc<Session>,
@@ -89,12 +93,26 @@ enum Incoming {
     Refused { id: Option<RequestId>, code: i32, reason: String },
 }
 
+/// What a large line counts while it is under way, in bytes; no other does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Weight(usize);
+
+impl Weight {
+    /// Of a line of so many bytes.
+    const fn of(bytes: usize) -> Self {
+        Self(if bytes > LARGE { bytes } else { 0 })
+    }
+}
+
 /// What the thread that reads must know of what the SDK does.
 #[derive(Default)]
 struct Session {
     /// Lines that were passed on, and whose answers are not on their way yet.
     unanswered: AtomicUsize,
-    all_answered: (Mutex<()>, Condvar),
+    /// What large lines that were passed on come to.
+    large: AtomicUsize,
+    /// Told when nothing is unanswered, and when a large line no longer is.
+    changed: (Mutex<()>, Condvar),
     /// Answers to `initialize`.
     greetings: AtomicUsize,
 }
@@ -105,23 +123,53 @@ impl Session {
     fn is_plain(&self, patience: Duration) -> bool {
         let is_open = || self.unanswered.load(Ordering::Acquire) > 0;
         if is_open() && !patience.is_zero() {
-            let (lock, changed) = &self.all_answered;
+            let (lock, changed) = &self.changed;
             let guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
             drop(changed.wait_timeout_while(guard, patience, |()| is_open()));
         }
         !is_open() && self.greetings.load(Ordering::Acquire) == 1
     }
 
-    fn passed_on(&self) {
-        self.unanswered.fetch_add(1, Ordering::AcqRel);
+    /// Waits until a line of that weight may be passed on.
+    fn wait_for_room(&self, weight: Weight) {
+        let is_full = || match self.large.load(Ordering::Acquire) {
+            0 => false,
+            large => large + weight.0 > MANY,
+        };
+        if weight.0 > 0 && is_full() {
+            let (lock, changed) = &self.changed;
+            let guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
+            drop(changed.wait_while(guard, |()| is_full()));
+        }
     }
 
-    fn answered(&self) {
-        if self.unanswered.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let (lock, changed) = &self.all_answered;
-            let _guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
-            changed.notify_one();
+    /// Counts a line that is passed on.
+    fn passed_on(&self, wants_an_answer: bool, weight: Weight) {
+        self.unanswered.fetch_add(wants_an_answer.into(), Ordering::AcqRel);
+        self.large.fetch_add(weight.0, Ordering::AcqRel);
+    }
+
+    /// One that wants an answer has it.
+    fn answered(&self, weight: Weight) {
+        let last = self.unanswered.fetch_sub(1, Ordering::AcqRel) == 1;
+        self.lighter(weight);
+        if last {
+            self.tell();
         }
+    }
+
+    /// A large line is no longer under way.
+    fn lighter(&self, weight: Weight) {
+        if weight.0 > 0 {
+            self.large.fetch_sub(weight.0, Ordering::AcqRel);
+            self.tell();
+        }
+    }
+
+    fn tell(&self) {
+        let (lock, changed) = &self.changed;
+        let _guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        changed.notify_one();
     }
 }
 
@@ -145,13 +193,13 @@ impl Lines {
             read::start(input, to)
         });
         let ends = Ends { ended: Arc::clone(&ended), outgoing: outgoing.backlog() };
-        (Self { incoming, outgoing, under_way: HashSet::new(), begun: false, session, ended, reading: Some(reading) }, ends)
+        (Self { incoming, outgoing, under_way: HashMap::new(), begun: false, session, ended, reading: Some(reading) }, ends)
     }
 
     fn refuse(&self, id: Option<RequestId>, code: i32, reason: String) {
         let answer = TxJsonRpcMessage::<RoleServer>::error(ErrorData::new(ErrorCode(code), reason, None), id);
         let _ = self.outgoing.message(&answer);
-        self.session.answered();
+        self.session.answered(Weight::default());
     }
 }
 
@@ -178,9 +226,9 @@ impl Transport<RoleServer> for Lines {
         }
         if let JsonRpcMessage::Response(JsonRpcResponse { id, .. }) | JsonRpcMessage::Error(JsonRpcError { id: Some(id), .. }) =
             &message
-            && self.under_way.remove(id)
+            && let Some(weight) = self.under_way.remove(id)
         {
-            self.session.answered();
+            self.session.answered(weight);
         }
         std::future::ready(sent)
     }
@@ -199,7 +247,7 @@ impl Transport<RoleServer> for Lines {
                 // What the thread would have sent to is gone with it: nothing will come.
                 tracing::error!("standard input cannot be read: {error}");
             }
-            let Some(incoming) = self.incoming.recv().await else {
+            let Some((incoming, weight)) = self.incoming.recv().await else {
                 self.ended.notify_one();
                 return None;
             };
@@ -210,20 +258,21 @@ impl Transport<RoleServer> for Lines {
                         JsonRpcMessage::Request(request) => {
                             self.begun = true;
                             // the SDK answers an id that is used twice once
-                            if !self.under_way.insert(request.id.clone()) {
-                                self.session.answered();
+                            if let Some(earlier) = self.under_way.insert(request.id.clone(), weight) {
+                                self.session.answered(earlier);
                             }
                         }
                         JsonRpcMessage::Notification(note) => {
+                            self.session.lighter(weight);
                             // a cancelled request gets no answer
                             if let ClientNotification::CancelledNotification(cancelled) = &note.notification
                                 && let Some(id) = &cancelled.params.request_id
-                                && self.under_way.remove(id)
+                                && let Some(weight) = self.under_way.remove(id)
                             {
-                                self.session.answered();
+                                self.session.answered(weight);
                             }
                         }
-                        _ => {}
+                        _ => self.session.lighter(weight),
                     }
                     if self.begun {
                         return Some(*message);

@@ -5,7 +5,7 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rmcp::model::JsonRpcMessage;
 use tokio::sync::mpsc;
@@ -13,12 +13,16 @@ use tokio::sync::mpsc;
 use super::parse::{Parsed, parse};
 use super::tool_call::ToolCall;
 use super::write::Outgoing;
-use super::{AtOnce, Incoming, Session};
+use super::{AtOnce, Incoming, Session, Weight};
 
 /// The longest line, in bytes.
 const MAX_LINE: usize = 16 << 20;
 /// Answers are written when they have come to so many bytes, even if there is more to answer.
 const PIECE: usize = 32 * 1024;
+
+/// Answers are written when the first of them has waited so long, even if there is more to answer: somebody else may be writing
+/// to the vault.
+const HELD: Duration = Duration::from_millis(10);
 
 /// How long a call waits for those before it to be answered by the SDK, so that it need not go the same way: many calls at
 /// once would otherwise all follow the first.
@@ -26,7 +30,7 @@ const PATIENCE: Duration = Duration::from_millis(2);
 
 /// Where what was read goes.
 pub(super) struct To<A> {
-    pub(super) messages: mpsc::Sender<Incoming>,
+    pub(super) messages: mpsc::Sender<(Incoming, Weight)>,
     pub(super) outgoing: Outgoing,
     pub(super) session: Arc<Session>,
     pub(super) at_once: A,
@@ -42,10 +46,9 @@ pub(super) fn start(mut input: BufReader<impl Read + Send + 'static>, to: To<imp
 pub(super) fn first(input: &mut BufReader<impl Read>, to: &To<impl AtOnce>) {
     let Some(end) = input.buffer().iter().position(|byte| *byte == b'\n') else { return };
     if let Some(parsed) = parse(&input.buffer()[..end]) {
-        let incoming = Incoming::from(parsed);
-        to.counted(&incoming);
+        let passed_on = to.counted(Incoming::from(parsed), end);
         // There is room: it is the first.
-        let _ = to.messages.try_send(incoming);
+        let _ = to.messages.try_send(passed_on);
     }
     input.consume(end + 1);
 }
@@ -53,14 +56,16 @@ pub(super) fn first(input: &mut BufReader<impl Read>, to: &To<impl AtOnce>) {
 /// Reads until there is no more, or nobody wants to know.
 fn read(mut input: &mut BufReader<impl Read>, to: &To<impl AtOnce>) -> io::Result<()> {
     let mut line = Vec::new();
-    // Answers that are not on their way yet, and whether there may be something to settle.
-    let (mut answers, mut asked) = (Vec::new(), false);
+    // Answers that are not on their way yet, and since when there may be something to settle.
+    let (mut answers, mut asked) = (Vec::new(), None::<Instant>);
     // Gone once that was in vain: something takes its time there. Back when it is over.
     let mut patience = PATIENCE;
     loop {
-        if asked && (answers.len() >= PIECE || !input.buffer().contains(&b'\n')) {
+        if let Some(since) = asked
+            && (answers.len() >= PIECE || !input.buffer().contains(&b'\n') || since.elapsed() > HELD)
+        {
             to.leave(&mut answers)?;
-            asked = false;
+            asked = None;
         }
         line.clear();
         if input.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', &mut line)? == 0 {
@@ -86,7 +91,7 @@ fn read(mut input: &mut BufReader<impl Read>, to: &To<impl AtOnce>) -> io::Resul
                     to.outgoing.wait_for_room()?;
                 }
                 let ToolCall { id, name, arguments, .. } = call;
-                asked = true;
+                asked.get_or_insert_with(Instant::now);
                 if let Some(answer) = to.at_once.answer(&name, arguments.unwrap_or_default()) {
                     answer.write(&id, &mut answers)?;
                     continue;
@@ -99,31 +104,30 @@ fn read(mut input: &mut BufReader<impl Read>, to: &To<impl AtOnce>) -> io::Resul
             }
             Some(parsed) => Incoming::from(parsed),
         };
+        let length = line.len();
         // One huge message does not keep its room for ever.
         if line.capacity() > 1 << 20 {
             line = Vec::new();
         }
-        if asked {
+        if asked.take().is_some() {
             to.leave(&mut answers)?;
-            asked = false;
         }
-        to.counted(&incoming);
-        if to.messages.blocking_send(incoming).is_err() {
+        if to.messages.blocking_send(to.counted(incoming, length)).is_err() {
             return Ok(());
         }
     }
 }
 
 impl<A: AtOnce> To<A> {
-    /// Counts what is passed on, if it will be answered.
-    fn counted(&self, incoming: &Incoming) {
-        let wants_an_answer = match incoming {
-            Incoming::Message(message) => matches!(**message, JsonRpcMessage::Request(_)),
-            Incoming::Refused { .. } => true,
+    /// Counts what a line of so many bytes has become and is passed on now. Waits while there is too much under way.
+    fn counted(&self, incoming: Incoming, length: usize) -> (Incoming, Weight) {
+        let (wants_an_answer, weight) = match &incoming {
+            Incoming::Message(message) => (matches!(**message, JsonRpcMessage::Request(_)), Weight::of(length)),
+            Incoming::Refused { .. } => (true, Weight::default()),
         };
-        if wants_an_answer {
-            self.session.passed_on();
-        }
+        self.session.wait_for_room(weight);
+        self.session.passed_on(wants_an_answer, weight);
+        (incoming, weight)
     }
 
     /// The answers go first: somebody waits for them. What is written down of the calls follows at once, also where nobody
@@ -176,7 +180,7 @@ mod tests {
         fn settle(&self) {}
     }
 
-    fn to(messages: mpsc::Sender<Incoming>) -> (To<OnlyA>, io::PipeReader) {
+    fn to(messages: mpsc::Sender<(Incoming, Weight)>) -> (To<OnlyA>, io::PipeReader) {
         let (reader, writer) = io::pipe().unwrap();
         let outgoing = Outgoing::new(writer, Arc::default());
         (To { messages, outgoing, session: Arc::default(), at_once: OnlyA }, reader)
@@ -191,8 +195,8 @@ mod tests {
         let huge = io::repeat(b'x').take(MAX_LINE as u64 * 2).chain(&b"\n"[..]).chain(PING).chain(&b"\n"[..]);
         let (send, mut receive) = mpsc::channel(8);
         read(&mut BufReader::new(huge), &to(send).0).unwrap();
-        assert!(matches!(receive.try_recv().unwrap(), Incoming::Refused { code: -32600, .. }));
-        assert!(matches!(receive.try_recv().unwrap(), Incoming::Message(_)));
+        assert!(matches!(receive.try_recv().unwrap().0, Incoming::Refused { code: -32600, .. }));
+        assert!(matches!(receive.try_recv().unwrap().0, Incoming::Message(_)));
         assert!(receive.try_recv().is_err());
     }
 
@@ -203,7 +207,7 @@ mod tests {
         read(&mut BufReader::new(call(1, "a").as_bytes()), &to).unwrap();
         assert!(receive.try_recv().is_ok() && !to.session.is_plain(Duration::ZERO), "not greeted");
 
-        to.session.answered();
+        to.session.answered(Weight::default());
         to.session.greetings.store(1, Ordering::Release);
         let lines = [call(2, "a"), call(3, "a"), call(4, "b"), call(5, "a"), call(6, "c")].concat();
         read(&mut BufReader::new(lines.as_bytes()), &to).unwrap();
@@ -212,7 +216,7 @@ mod tests {
 
         // as the SDK answers while the thread waits for it
         let session = Arc::clone(&to.session);
-        let answering = std::thread::spawn(move || (0..3).for_each(|_| session.answered()));
+        let answering = std::thread::spawn(move || (0..3).for_each(|_| session.answered(Weight::default())));
         assert!(to.session.is_plain(Duration::from_secs(60)));
         answering.join().unwrap();
         to.session.greetings.store(2, Ordering::Release);
@@ -225,5 +229,29 @@ mod tests {
         let ids: Vec<_> =
             written.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["id"].clone()).collect();
         assert_eq!(ids, [2, 3]);
+    }
+    #[test]
+    fn no_more_large_lines_are_under_way_than_may_be() {
+        let large = |id: usize| {
+            let padding = "x".repeat(MAX_LINE - 1000);
+            format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"tools/call\",\"params\":{{\"name\":\"{padding}\"}}}}\n")
+        };
+        let (send, mut receive) = mpsc::channel(64);
+        let to = to(send).0;
+        let session = Arc::clone(&to.session);
+        let lines: String = (0..6).map(large).collect();
+        std::thread::scope(|threads| {
+            let reading = threads.spawn(move || read(&mut BufReader::new(lines.as_bytes()), &to).unwrap());
+            let mut under_way = Vec::new();
+            for expected in [4, 5, 6] {
+                while under_way.len() < expected {
+                    under_way.extend(receive.blocking_recv().map(|(_, weight)| weight));
+                }
+                std::thread::sleep(Duration::from_millis(20));
+                assert!(receive.try_recv().is_err(), "more than {expected}");
+                assert!(reading.is_finished() == (expected == 6));
+                session.answered(under_way[expected - 4]);
+            }
+        });
     }
 }

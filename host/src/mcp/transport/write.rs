@@ -32,12 +32,18 @@ pub(super) struct Outgoing {
 }
 
 struct Way {
-    output: Mutex<Box<dyn Output>>,
+    output: Mutex<Out>,
     backlog: Backlog,
     /// What the thread will read from; until something has to wait there is none.
     unread: Mutex<Option<mpsc::UnboundedReceiver<Vec<u8>>>>,
     /// Told when nobody reads.
     ended: Arc<Notify>,
+}
+
+struct Out {
+    output: Box<dyn Output>,
+    /// What is left of lines that went in part: it goes before everything else.
+    rest: Vec<u8>,
 }
 
 /// How much waits to be written. Cheap to clone.
@@ -60,7 +66,8 @@ impl Outgoing {
     pub(super) fn new(output: impl Output, ended: Arc<Notify>) -> Self {
         let (lines, unread) = mpsc::unbounded_channel();
         let unread = Mutex::new(Some(unread));
-        let way = Way { output: Mutex::new(Box::new(output)), backlog: Backlog::default(), unread, ended };
+        let output = Mutex::new(Out { output: Box::new(output), rest: Vec::new() });
+        let way = Way { output, backlog: Backlog::default(), unread, ended };
         Self { lines, way: Arc::new(way) }
     }
 
@@ -81,30 +88,28 @@ impl Outgoing {
             return Err(broken());
         }
         if lines.len() <= SOME
-            && let Ok(mut output) = self.way.output.try_lock()
+            && let Ok(mut out) = self.way.output.try_lock()
             // Looked at under the lock: what comes later than this is written later.
             && self.way.backlog.is_empty()
         {
-            let count = output.write_now(lines);
-            // What went in part (few outputs take a part) is finished here: nobody may write into the middle of a line.
-            let written = if (1..lines.len()).contains(&count) {
-                output.write_all(&lines[count..]).and_then(|()| output.flush())
-            } else {
-                Ok(())
-            };
-            drop(output);
-            if written.is_err() {
-                self.way.give_up();
-            }
+            let count = out.output.write_now(lines);
             if count > 0 {
+                // Few outputs take a part.
+                let rest = lines.split_off(count);
                 lines.zeroize();
-                return written;
+                if rest.is_empty() {
+                    return Ok(());
+                }
+                self.way.backlog.0.bytes.fetch_add(rest.len(), Ordering::AcqRel);
+                out.rest = rest;
+                drop(out);
+                return self.leave(Vec::new());
             }
         }
         self.leave(std::mem::take(lines))
     }
 
-    /// Leaves whole lines to the thread.
+    /// Leaves whole lines to the thread, and what is left of others before them.
     fn leave(&self, lines: Vec<u8>) -> io::Result<()> {
         let unread = self.way.unread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(unread) = unread {
@@ -204,15 +209,17 @@ impl Way {
                     Err(_) => break,
                 }
             }
-            let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-            for part in piece.chunks(PART) {
-                if output.write_all(part).and_then(|()| output.flush()).is_err() {
+            let mut out = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+            let Out { output, rest } = &mut *out;
+            for part in rest.chunks(PART).chain(piece.chunks(PART)) {
+                if output.write_whole(part).is_err() {
                     return self.give_up();
                 }
                 self.backlog.0.bytes.fetch_sub(part.len(), Ordering::AcqRel);
                 self.backlog.tell();
             }
-            drop(output);
+            rest.zeroize();
+            drop(out);
             // an answer may have held a value
             piece.zeroize();
         }
@@ -270,6 +277,44 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(outgoing.backlog().written());
         assert!(*memory.lock().unwrap() == expected);
+    }
+
+    /// Takes a part, and the rest once somebody reads.
+    struct Narrow(Arc<Mutex<Vec<u8>>>, std::sync::mpsc::Receiver<()>);
+
+    impl Write for Narrow {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            self.1.recv().unwrap();
+            self.0.lock().unwrap().extend_from_slice(text);
+            Ok(text.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Output for Narrow {
+        fn write_now(&mut self, text: &[u8]) -> usize {
+            self.0.lock().unwrap().extend_from_slice(&text[..2]);
+            2
+        }
+    }
+
+    #[test]
+    fn what_went_in_part_is_finished_first_and_nobody_waits_for_that() {
+        let memory = Arc::<Mutex<Vec<u8>>>::default();
+        let (read, reads) = std::sync::mpsc::channel();
+        let outgoing = Outgoing::new(Narrow(Arc::clone(&memory), reads), Arc::default());
+        outgoing.write(&mut b"a line\n".to_vec()).unwrap();
+        outgoing.write(&mut b"another\n".to_vec()).unwrap();
+        assert_eq!(*memory.lock().unwrap(), b"a ", "nobody reads the rest");
+        for _ in 0..2 {
+            read.send(()).unwrap();
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(outgoing.backlog().written());
+        assert_eq!(*memory.lock().unwrap(), b"a line\nanother\n");
     }
 
     #[test]

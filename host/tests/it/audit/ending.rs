@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use super::{sharing, trail};
@@ -120,5 +121,30 @@ async fn a_broker_can_be_told_to_end_as_soon_as_it_answers_calls() {
         let answers = broker.stdout().matches("\"isError\":true").count();
         let told = lines(&ended.stderr, "\"secret\":\"missing\"").count();
         assert!(told >= answers, "{answers} answers, {told} lines: {}", ended.stderr);
+    }
+}
+
+#[tokio::test]
+async fn a_broker_that_is_told_to_end_begins_no_more_calls_and_counts_right() {
+    for round in 0..6_u64 {
+        let launch = with_vault().await;
+        let mut broker = Launch::new().toml(&sharing(&launch)).ready().await;
+        broker.call("store_secret", json!({ "name": "s", "value": "v" })).await.ok();
+        let other = Connection::open(launch.home().join("data/mcp-credentials-broker/vault.db")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        for call in 0..90 {
+            broker.begin("store_secret", &json!({ "name": format!("s{call}"), "value": "v" })).await;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        signal(broker.id(), "TERM");
+        tokio::time::sleep(Duration::from_millis(round * 50)).await;
+        other.execute_batch("ROLLBACK").unwrap();
+        let ended = broker.ended().await;
+        let answers = broker.stdout().matches("\"success\":true").count();
+        let stored = run(&launch, &["secrets", "list", "--json"], b"").await.ok().matches("\"name\"").count();
+        let file = std::fs::read_to_string(trail(&launch)).unwrap();
+        let told = [&ended.stderr, &file].map(|text| lines(text, "\"store_secret\"").count());
+        assert_eq!((told, answers), ([stored; 2], stored), "round {round}: {}", ended.stderr);
+        assert!(!ended.stderr.contains("WARN"), "{}", ended.stderr);
     }
 }

@@ -69,12 +69,20 @@ fn said(child: &mut Child) -> JoinHandle<ChildStdin> {
     })
 }
 
+/// Its input ends when somebody has long been reading: else it would not wait for that.
+fn leaves_late(input: JoinHandle<ChildStdin>) {
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_secs(2));
+        drop(input.join());
+    });
+}
+
 #[test]
 fn a_pipe_on_which_no_write_waits_gets_every_answer() {
     let launch = Launch::new();
     let (reader, writer) = pipe().unwrap();
     let mut child = start(&launch, that_waits_for_nobody(writer), Stdio::null());
-    drop(said(&mut child));
+    leaves_late(said(&mut child));
     in_order(&read_slowly(reader));
     assert!(child.wait().unwrap().success());
 }
@@ -84,12 +92,13 @@ fn a_standard_error_on_which_no_write_waits_goes_on_once_it_is_read() {
     let launch = Launch::new();
     let (reader, writer) = pipe().unwrap();
     let mut child = start(&launch, Stdio::piped(), that_waits_for_nobody(writer));
-    drop(said(&mut child));
+    let input = said(&mut child);
     let mut answers = BufReader::new(child.stdout.take().unwrap()).lines();
     // nobody reads standard error meanwhile: it is full, and so is what the broker keeps
     for _ in 0..=MANY {
         answers.next().unwrap().unwrap();
     }
+    leaves_late(input);
     let lines = read_slowly(reader);
     let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let last = lines.last().unwrap();
@@ -132,7 +141,7 @@ async fn a_socket_that_takes_a_line_in_part_gets_every_answer_and_holds_nobody_u
             assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
             drop(input.join());
         } else {
-            drop(input);
+            leaves_late(input);
             in_order(&read_slowly(ours));
             assert!(child.wait().unwrap().success());
         }

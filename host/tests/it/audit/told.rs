@@ -131,6 +131,9 @@ async fn a_command_says_what_it_cannot_write_into_the_file() {
     let told = set().await;
     assert_eq!(told.stderr.matches("\"event\":\"store_secret\"").count(), 1, "{told:?}");
     assert!(told.stderr.contains("on standard error only: 1"), "{told:?}");
+    // it ends twice: when the command starts, and when that has ended
+    let told = run(&launch, &["exec", "--mask", "--env", "K=key", "--", "true"], b"").await;
+    assert_eq!((told.code, told.stderr.matches("\"event\":\"exec\"").count()), (0, 1), "{told:?}");
 }
 
 #[tokio::test]

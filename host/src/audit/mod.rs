@@ -157,26 +157,34 @@ impl Audit {
 
     /// Waits until the trail is written, but not for long. From now on nothing is held.
     pub fn flush(&self) {
-        self.0.held().over = true;
-        self.settle();
-        if let Some(trail) = &self.0.trail {
-            trail.flush(FLUSH_FILE);
-        }
+        self.write_out();
         self.0.lines.flush(FLUSH);
     }
 
     /// The same as the last thing that this process does, which says what could not be written.
     pub fn end(&self) {
-        self.flush();
+        self.write_out();
         let unwritten = self.0.trail.as_ref().map(Trail::left).unwrap_or_default();
         if self.0.quiet {
             unwritten.iter().for_each(|line| _ = self.0.lines.push(line));
         }
-        let dropped = self.0.dropped.swap(0, Ordering::Relaxed);
-        if dropped > 0 {
-            let _ = self.0.lines.push(&note("audit_lines_lost", dropped));
+        let mut lost = self.0.dropped.swap(0, Ordering::Relaxed);
+        if !self.0.lines.flush(FLUSH) {
+            // Nobody reads them, or not fast enough: there is room for this at least.
+            lost += self.0.lines.take_back();
         }
-        self.0.lines.flush(FLUSH);
+        if lost > 0 {
+            let _ = self.0.lines.push(&note("audit_lines_lost", lost));
+            self.0.lines.flush(FLUSH);
+        }
+    }
+
+    fn write_out(&self) {
+        self.0.held().over = true;
+        self.settle();
+        if let Some(trail) = &self.0.trail {
+            trail.flush(FLUSH_FILE);
+        }
     }
 }
 

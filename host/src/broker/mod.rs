@@ -132,6 +132,12 @@ impl Broker {
         self.vault.is_ready()
     }
 
+    /// Whether other processes may be at the vault, too.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.vault.file().is_some()
+    }
+
     /// Sees to it that the vault's key is at hand, where it may take long: a keychain or a command may ask the person.
     /// `event` is what is to be done with it, for the audit trail. Who asked first goes on first, however long that took.
     ///

@@ -6,8 +6,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use tokio::sync::Notify;
-
 use super::Options;
 use crate::audit::{Audit, Trail};
 use crate::broker::Broker;
@@ -49,9 +47,9 @@ pub(super) fn run(options: &Options) -> Result<()> {
     if !input.fill_buf().is_ok_and(<[u8]>::is_empty) {
         let audit = broker.audit().clone();
         // Many clients end a server so.
-        let arm = |told: Arc<Notify>| {
+        let arm = |server: mcp::Stop| {
             at_sigterm(move || {
-                told.notify_one();
+                server.tell();
                 // It ends by itself then. Where something holds it up, at least what was done is written down.
                 std::thread::sleep(PATIENCE);
                 audit.end();

@@ -52,6 +52,13 @@ pub fn shown_account(account: &Account) -> Value {
 /// How long calls under way may take to answer once the client has gone.
 const LEAVE: Duration = Duration::from_millis(300);
 
+/// How long a server that is told to end waits for the call that is being answered at once before it writes down what was
+/// done: another process may be writing to the vault.
+const LAST: Duration = Duration::from_secs(1);
+
+/// How long it waits for that in the end: longer than the vault waits for others.
+const LAST_OF_ALL: Duration = Duration::from_secs(6);
+
 /// How much of the input is best read at once, in bytes: some hundred calls, whose answers fill more than one write. The
 /// first read clears the whole buffer, which is a part of every start.
 pub const READ: usize = 16 * 1024;
@@ -71,6 +78,20 @@ pub enum End {
     Told,
 }
 
+/// Tells a server to end.
+pub struct Stop {
+    server: Arc<server::Server>,
+    told: Arc<Notify>,
+}
+
+impl Stop {
+    /// From when this returns no call is begun, whatever the server is busy with.
+    pub fn tell(&self) {
+        self.server.stop();
+        self.told.notify_one();
+    }
+}
+
 /// Serves one client until it goes, or the server is told to end. What is in the input's buffer already is answered first; then
 /// `arm` is given what to tell it by, and only then a thread is started to read more. The broker is left, and whoever made it
 /// shuts it ([`Broker::shut`]) once the runtime is gone: with that go calls that nobody waits for any longer.
@@ -78,14 +99,14 @@ pub async fn serve(
     broker: Arc<Broker>,
     input: BufReader<impl Read + Send + 'static>,
     output: impl Output,
-    arm: impl FnOnce(Arc<Notify>) + Send + 'static,
+    arm: impl FnOnce(Stop) + Send + 'static,
 ) -> End {
     let server = Arc::new(server::Server::new(Arc::clone(&broker)));
-    let begins = Arc::clone(&server);
+    let calls = Arc::clone(&server);
     let at_once = server::AtOnce { server: Arc::clone(&server), runtime: Handle::current() };
     let told = Arc::<Notify>::default();
-    let tell = Arc::clone(&told);
-    let (lines, ends) = transport::Lines::new(input, output, at_once, move || arm(tell));
+    let stop = Stop { server: Arc::clone(&server), told: Arc::clone(&told) };
+    let (lines, ends) = transport::Lines::new(input, output, at_once, move || arm(stop));
     // Boxed: as one type it is deeper than the compiler looks.
     let mut serving: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
         // Err: the client left before it said a word.
@@ -99,8 +120,8 @@ pub async fn serve(
         () = told.notified() => (End::Told, true),
     };
     if end == End::Told {
-        // Nothing more is begun or answered, and what was done is written down: whoever told it may not wait for the rest.
-        begins.no_more();
+        // Nothing more is answered, and what was done is written down: whoever told it may not wait for the rest.
+        calls.settled(LAST);
         ends.shut();
         broker.audit().flush();
     }
@@ -110,5 +131,8 @@ pub async fn serve(
         let _ = tokio::time::timeout(LEAVE, &mut serving).await;
     }
     ends.written().await;
+    // Where nobody reads the output, or nobody waited long enough above, a call may still be under way, and others to come.
+    calls.stop();
+    calls.settled(LAST_OF_ALL);
     end
 }

@@ -22,10 +22,6 @@ use super::{INSTRUCTIONS, catalog, login, overview, request, secrets, tokens, tr
 use crate::broker::Broker;
 use crate::error::{Code, Error, Result, foreign};
 
-/// How long a server that is told to end waits for the call that is being answered at once: another process may be writing to
-/// the vault.
-const LAST: Duration = Duration::from_secs(1);
-
 /// Serves one client.
 pub(super) struct Server {
     broker: Arc<Broker>,
@@ -49,11 +45,14 @@ impl Server {
         Self { broker, introduced: AtomicBool::new(false), calls: Mutex::default(), settled: Condvar::new() }
     }
 
-    /// From now on no call is begun. Waits for the one that is being answered at once, but not for long.
-    pub(super) fn no_more(&self) {
-        let mut calls = self.calls();
-        calls.over = true;
-        drop(self.settled.wait_timeout_while(calls, LAST, |calls| calls.unsettled));
+    /// From now on no call is begun.
+    pub(super) fn stop(&self) {
+        self.calls().over = true;
+    }
+
+    /// Waits for the call that is being answered at once, at most for `limit`.
+    pub(super) fn settled(&self, limit: Duration) {
+        drop(self.settled.wait_timeout_while(self.calls(), limit, |calls| calls.unsettled));
     }
 
     fn calls(&self) -> MutexGuard<'_, Calls> {
@@ -114,8 +113,13 @@ impl Server {
             ));
         };
         broker.ready(name).await?;
-        if self.calls().over {
-            return Err(Error::new(Code::Cancelled, "The broker is ending.", "Call it again once the client has started it."));
+        // Both may have come to be while it waited for that.
+        if self.calls().over || context.ct.is_cancelled() {
+            return Err(Error::new(
+                Code::Cancelled,
+                "The broker did not begin this call: it is ending, or the call was cancelled.",
+                "Call it again, once the client has started the broker anew.",
+            ));
         }
         broker.catch_up();
         let arguments = Arguments::new(name, request.arguments.unwrap_or_default().into());
@@ -163,6 +167,10 @@ impl transport::AtOnce for AtOnce {
         PROMPT.contains(&tool)
     }
 
+    fn may_wait(&self, tool: &str) -> bool {
+        WRITING.contains(&tool) && self.server.broker.is_shared()
+    }
+
     fn answer(&self, tool: &str, arguments: Members) -> Option<Answer> {
         let Server { broker, introduced, .. } = &*self.server;
         let tool = PROMPT.into_iter().find(|prompt| *prompt == tool)?;
@@ -200,6 +208,9 @@ impl transport::AtOnce for AtOnce {
         }
     }
 }
+
+/// What writes to the vault of that.
+const WRITING: [&str; 2] = ["store_secret", "delete_secret"];
 
 /// What [`Server::prompt`] does.
 const PROMPT: [&str; 9] = [

@@ -44,6 +44,8 @@ struct Queue {
     bytes: usize,
     /// Something was taken out and is being written.
     writing: bool,
+    /// The first that waits went in part: this is the rest of it.
+    torn: bool,
     /// Nobody will read what is put in any more.
     closed: bool,
     /// Somebody will settle what comes in now, and the thread sleeps on.
@@ -116,6 +118,15 @@ impl Lines {
             self.0.wake(&mut queue);
             queue.gathering = true;
         }
+    }
+
+    /// Takes back what waits and nobody is writing, and says how many lines that was.
+    pub fn take_back(&self) -> u64 {
+        let mut queue = self.0.queue();
+        let kept = usize::from(queue.torn);
+        let taken: Vec<Vec<u8>> = queue.waiting.drain(kept..).collect();
+        queue.bytes -= taken.iter().map(Vec::len).sum::<usize>();
+        taken.len() as u64
     }
 
     /// Waits until everything is written, at most for `limit`. Whether it was.
@@ -197,6 +208,7 @@ impl Shared {
             piece.extend_from_slice(&next);
         }
         queue.writing = true;
+        let torn = std::mem::take(&mut queue.torn);
         drop(queue);
         // In one piece and without the queue's lock: this is the call that may block for ever.
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -210,6 +222,7 @@ impl Shared {
         let rest = piece.split_off(taken);
         let took_all = rest.is_empty();
         if !took_all {
+            queue.torn = torn || taken > 0;
             queue.waiting.push_front(rest);
         }
         self.changed.notify_all();

@@ -22,7 +22,7 @@ mod read;
 mod tool_call;
 mod write;
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::io::{BufReader, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -30,7 +30,8 @@ use std::time::Duration;
 
 use rmcp::RoleServer;
 use rmcp::model::{
-    ClientNotification, ErrorCode, ErrorData, JsonRpcError, JsonRpcMessage, JsonRpcResponse, RequestId, ServerResult,
+    ClientNotification, ErrorCode, ErrorData, GetExtensions as _, JsonRpcError, JsonRpcMessage, JsonRpcResponse, RequestId,
+    ServerResult,
 };
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
@@ -48,7 +49,7 @@ const READ_AHEAD: usize = 64;
 const UNDER_WAY: usize = 48;
 /// A line of more bytes than this is large: what it becomes takes a few times as much while it is under way.
 const LARGE: usize = 64 << 10;
-/// Bytes of large lines under way before no other is passed on.
+/// Bytes of large lines under way, at most.
 const MANY: usize = 64 << 20;
 /// How long a moment is, for calls that wait for a person.
 const MOMENT: Duration = Duration::from_millis(100);
@@ -57,6 +58,9 @@ const MOMENT: Duration = Duration::from_millis(100);
 pub(super) trait AtOnce: Send + 'static {
     /// Whether it ever answers calls of this tool.
     fn knows(&self, tool: &str) -> bool;
+
+    /// Whether such a call may wait for another process: who was answered before does not wait for that.
+    fn may_wait(&self, tool: &str) -> bool;
 
     /// Answers a call of a tool, or says that it cannot be answered there. Then nothing has come of it.
     fn answer(&self, tool: &str, arguments: Members) -> Option<Answer>;
@@ -67,10 +71,10 @@ pub(super) trait AtOnce: Send + 'static {
 
 /// A transport over a reader and a writer.
 pub(super) struct Lines {
-    incoming: mpsc::Receiver<(Incoming, Weight)>,
+    incoming: mpsc::Receiver<(Incoming, Option<Burden>)>,
     outgoing: Outgoing,
     /// Requests that have no answer yet.
-    under_way: HashMap<RequestId, Weight>,
+    under_way: HashSet<RequestId>,
     /// Whether a request has come: what comes before it and wants no answer is dropped.
     begun: bool,
     session: Arc<Session>,
@@ -93,14 +97,36 @@ enum Incoming {
     Refused { id: Option<RequestId>, code: i32, reason: String },
 }
 
-/// What a large line counts while it is under way, in bytes; no other does.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Weight(usize);
+/// What a line takes, until it is dropped: for a request that is when nobody works on it any more, also where it was cancelled
+/// or another has its id.
+struct Burden {
+    session: Arc<Session>,
+    /// None for a line that is not large.
+    bytes: usize,
+}
 
-impl Weight {
-    /// Of a line of so many bytes.
-    const fn of(bytes: usize) -> Self {
-        Self(if bytes > LARGE { bytes } else { 0 })
+impl Drop for Burden {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.session.large.fetch_sub(self.bytes, Ordering::AcqRel);
+            self.session.tell();
+        }
+    }
+}
+
+/// Dropped when nobody works on a request any more.
+struct Worked(Arc<Session>);
+
+impl Worked {
+    fn on(session: &Arc<Session>) -> Self {
+        session.worked_on.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(session))
+    }
+}
+
+impl Drop for Worked {
+    fn drop(&mut self) {
+        self.0.worked_on.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -109,9 +135,11 @@ impl Weight {
 struct Session {
     /// Lines that were passed on, and whose answers are not on their way yet.
     unanswered: AtomicUsize,
-    /// What large lines that were passed on come to.
+    /// Requests that the SDK works on.
+    worked_on: AtomicUsize,
+    /// Bytes of large lines that somebody works on, or that wait for that.
     large: AtomicUsize,
-    /// Told when nothing is unanswered, and when a large line no longer is.
+    /// Told when nothing is unanswered, and when a large line is done with.
     changed: (Mutex<()>, Condvar),
     /// Answers to `initialize`.
     greetings: AtomicUsize,
@@ -130,38 +158,30 @@ impl Session {
         !is_open() && self.greetings.load(Ordering::Acquire) == 1
     }
 
-    /// Waits until a line of that weight may be passed on.
-    fn wait_for_room(&self, weight: Weight) {
-        let is_full = || match self.large.load(Ordering::Acquire) {
-            0 => false,
-            large => large + weight.0 > MANY,
-        };
-        if weight.0 > 0 && is_full() {
+    /// Takes on a line of so many bytes. Waits for room if it is large, as long as said.
+    fn take_on(self: &Arc<Self>, bytes: usize, patience: Duration) -> Option<Burden> {
+        let bytes = if bytes > LARGE { bytes } else { 0 };
+        // Only one thread takes on.
+        let is_full = || self.large.load(Ordering::Acquire) + bytes > MANY;
+        if bytes > 0 && is_full() {
             let (lock, changed) = &self.changed;
             let guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
-            drop(changed.wait_while(guard, |()| is_full()));
+            drop(changed.wait_timeout_while(guard, patience, |()| is_full()));
+            if is_full() {
+                return None;
+            }
         }
+        self.large.fetch_add(bytes, Ordering::AcqRel);
+        Some(Burden { session: Arc::clone(self), bytes })
     }
 
-    /// Counts a line that is passed on.
-    fn passed_on(&self, wants_an_answer: bool, weight: Weight) {
-        self.unanswered.fetch_add(wants_an_answer.into(), Ordering::AcqRel);
-        self.large.fetch_add(weight.0, Ordering::AcqRel);
+    /// Counts a line that will be answered.
+    fn passed_on(&self) {
+        self.unanswered.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// One that wants an answer has it.
-    fn answered(&self, weight: Weight) {
-        let last = self.unanswered.fetch_sub(1, Ordering::AcqRel) == 1;
-        self.lighter(weight);
-        if last {
-            self.tell();
-        }
-    }
-
-    /// A large line is no longer under way.
-    fn lighter(&self, weight: Weight) {
-        if weight.0 > 0 {
-            self.large.fetch_sub(weight.0, Ordering::AcqRel);
+    fn answered(&self) {
+        if self.unanswered.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.tell();
         }
     }
@@ -193,13 +213,13 @@ impl Lines {
             read::start(input, to)
         });
         let ends = Ends { ended: Arc::clone(&ended), outgoing: outgoing.backlog() };
-        (Self { incoming, outgoing, under_way: HashMap::new(), begun: false, session, ended, reading: Some(reading) }, ends)
+        (Self { incoming, outgoing, under_way: HashSet::new(), begun: false, session, ended, reading: Some(reading) }, ends)
     }
 
     fn refuse(&self, id: Option<RequestId>, code: i32, reason: String) {
         let answer = TxJsonRpcMessage::<RoleServer>::error(ErrorData::new(ErrorCode(code), reason, None), id);
         let _ = self.outgoing.message(&answer);
-        self.session.answered(Weight::default());
+        self.session.answered();
     }
 }
 
@@ -226,9 +246,9 @@ impl Transport<RoleServer> for Lines {
         }
         if let JsonRpcMessage::Response(JsonRpcResponse { id, .. }) | JsonRpcMessage::Error(JsonRpcError { id: Some(id), .. }) =
             &message
-            && let Some(weight) = self.under_way.remove(id)
+            && self.under_way.remove(id)
         {
-            self.session.answered(weight);
+            self.session.answered();
         }
         std::future::ready(sent)
     }
@@ -237,7 +257,7 @@ impl Transport<RoleServer> for Lines {
         loop {
             self.outgoing.room().await;
             // Dropped and begun anew whenever an answer is ready, so this looks again at once.
-            if self.under_way.len() >= UNDER_WAY {
+            if self.under_way.len().max(self.session.worked_on.load(Ordering::Acquire)) >= UNDER_WAY {
                 tokio::time::sleep(MOMENT).await;
             }
             if self.incoming.is_empty()
@@ -247,32 +267,33 @@ impl Transport<RoleServer> for Lines {
                 // What the thread would have sent to is gone with it: nothing will come.
                 tracing::error!("standard input cannot be read: {error}");
             }
-            let Some((incoming, weight)) = self.incoming.recv().await else {
+            // What wants no answer, or has it, is done with when this is.
+            let Some((incoming, _burden)) = self.incoming.recv().await else {
                 self.ended.notify_one();
                 return None;
             };
             match incoming {
                 Incoming::Refused { id, code, reason } => self.refuse(id, code, reason),
-                Incoming::Message(message) => {
-                    match &*message {
+                Incoming::Message(mut message) => {
+                    match &mut *message {
                         JsonRpcMessage::Request(request) => {
                             self.begun = true;
+                            request.request.extensions_mut().insert(Arc::new(Worked::on(&self.session)));
                             // the SDK answers an id that is used twice once
-                            if let Some(earlier) = self.under_way.insert(request.id.clone(), weight) {
-                                self.session.answered(earlier);
+                            if !self.under_way.insert(request.id.clone()) {
+                                self.session.answered();
                             }
                         }
                         JsonRpcMessage::Notification(note) => {
-                            self.session.lighter(weight);
                             // a cancelled request gets no answer
                             if let ClientNotification::CancelledNotification(cancelled) = &note.notification
                                 && let Some(id) = &cancelled.params.request_id
-                                && let Some(weight) = self.under_way.remove(id)
+                                && self.under_way.remove(id)
                             {
-                                self.session.answered(weight);
+                                self.session.answered();
                             }
                         }
-                        _ => self.session.lighter(weight),
+                        _ => {}
                     }
                     if self.begun {
                         return Some(*message);

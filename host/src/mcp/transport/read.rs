@@ -7,13 +7,13 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rmcp::model::JsonRpcMessage;
+use rmcp::model::{GetExtensions as _, JsonRpcMessage};
 use tokio::sync::mpsc;
 
 use super::parse::{Parsed, parse};
 use super::tool_call::ToolCall;
 use super::write::Outgoing;
-use super::{AtOnce, Incoming, Session, Weight};
+use super::{AtOnce, Burden, Incoming, MANY, Session};
 
 /// The longest line, in bytes.
 const MAX_LINE: usize = 16 << 20;
@@ -28,9 +28,12 @@ const HELD: Duration = Duration::from_millis(10);
 /// once would otherwise all follow the first.
 const PATIENCE: Duration = Duration::from_millis(2);
 
+/// How long a large line waits for others to be done with. Meanwhile nothing is read: no cancelling, and no end.
+const ROOM: Duration = Duration::from_secs(if cfg!(test) { 0 } else { 5 });
+
 /// Where what was read goes.
 pub(super) struct To<A> {
-    pub(super) messages: mpsc::Sender<(Incoming, Weight)>,
+    pub(super) messages: mpsc::Sender<(Incoming, Option<Burden>)>,
     pub(super) outgoing: Outgoing,
     pub(super) session: Arc<Session>,
     pub(super) at_once: A,
@@ -46,9 +49,10 @@ pub(super) fn start(mut input: BufReader<impl Read + Send + 'static>, to: To<imp
 pub(super) fn first(input: &mut BufReader<impl Read>, to: &To<impl AtOnce>) {
     let Some(end) = input.buffer().iter().position(|byte| *byte == b'\n') else { return };
     if let Some(parsed) = parse(&input.buffer()[..end]) {
-        let passed_on = to.counted(Incoming::from(parsed), end);
         // There is room: it is the first.
-        let _ = to.messages.try_send(passed_on);
+        if let Some(passed_on) = to.counted(Incoming::from(parsed), end) {
+            let _ = to.messages.try_send(passed_on);
+        }
     }
     input.consume(end + 1);
 }
@@ -86,6 +90,10 @@ fn read(mut input: &mut BufReader<impl Read>, to: &To<impl AtOnce>) -> io::Resul
         let incoming = match parsed {
             None => continue,
             Some(Parsed::Call(call)) if to.at_once.knows(&call.name) && !call.names_its_revision() && is_plain() => {
+                if asked.is_some() && to.at_once.may_wait(&call.name) {
+                    to.leave(&mut answers)?;
+                    asked = None;
+                }
                 if !to.outgoing.has_room() {
                     to.leave(&mut answers)?;
                     to.outgoing.wait_for_room()?;
@@ -112,22 +120,44 @@ fn read(mut input: &mut BufReader<impl Read>, to: &To<impl AtOnce>) -> io::Resul
         if asked.take().is_some() {
             to.leave(&mut answers)?;
         }
-        if to.messages.blocking_send(to.counted(incoming, length)).is_err() {
+        if let Some(passed_on) = to.counted(incoming, length)
+            && to.messages.blocking_send(passed_on).is_err()
+        {
             return Ok(());
         }
     }
 }
 
 impl<A: AtOnce> To<A> {
-    /// Counts what a line of so many bytes has become and is passed on now. Waits while there is too much under way.
-    fn counted(&self, incoming: Incoming, length: usize) -> (Incoming, Weight) {
-        let (wants_an_answer, weight) = match &incoming {
-            Incoming::Message(message) => (matches!(**message, JsonRpcMessage::Request(_)), Weight::of(length)),
-            Incoming::Refused { .. } => (true, Weight::default()),
+    /// Counts what a line of so many bytes has become and is passed on now: a refusal, where there is too much under way.
+    fn counted(&self, incoming: Incoming, length: usize) -> Option<(Incoming, Option<Burden>)> {
+        let Some(burden) = self.session.take_on(length, ROOM) else {
+            let id = match incoming {
+                Incoming::Message(message) => match *message {
+                    JsonRpcMessage::Request(request) => Some(request.id),
+                    // Nobody waits for an answer.
+                    _ => return None,
+                },
+                Incoming::Refused { .. } => None,
+            };
+            self.session.passed_on();
+            let reason = format!("Large messages of {} MiB are under way; send it again when they are answered.", MANY >> 20);
+            return Some((Incoming::Refused { id, code: -32000, reason }, None));
         };
-        self.session.wait_for_room(weight);
-        self.session.passed_on(wants_an_answer, weight);
-        (incoming, weight)
+        Some(match incoming {
+            Incoming::Message(mut message) => match &mut *message {
+                JsonRpcMessage::Request(request) => {
+                    self.session.passed_on();
+                    request.request.extensions_mut().insert(Arc::new(burden));
+                    (Incoming::Message(message), None)
+                }
+                _ => (Incoming::Message(message), Some(burden)),
+            },
+            refused => {
+                self.session.passed_on();
+                (refused, Some(burden))
+            }
+        })
     }
 
     /// The answers go first: somebody waits for them. What is written down of the calls follows at once, also where nobody
@@ -177,10 +207,14 @@ mod tests {
             (tool == "a").then(|| success(Value::Object(arguments.into())))
         }
 
+        fn may_wait(&self, _: &str) -> bool {
+            false
+        }
+
         fn settle(&self) {}
     }
 
-    fn to(messages: mpsc::Sender<(Incoming, Weight)>) -> (To<OnlyA>, io::PipeReader) {
+    fn to(messages: mpsc::Sender<(Incoming, Option<Burden>)>) -> (To<OnlyA>, io::PipeReader) {
         let (reader, writer) = io::pipe().unwrap();
         let outgoing = Outgoing::new(writer, Arc::default());
         (To { messages, outgoing, session: Arc::default(), at_once: OnlyA }, reader)
@@ -207,7 +241,7 @@ mod tests {
         read(&mut BufReader::new(call(1, "a").as_bytes()), &to).unwrap();
         assert!(receive.try_recv().is_ok() && !to.session.is_plain(Duration::ZERO), "not greeted");
 
-        to.session.answered(Weight::default());
+        to.session.answered();
         to.session.greetings.store(1, Ordering::Release);
         let lines = [call(2, "a"), call(3, "a"), call(4, "b"), call(5, "a"), call(6, "c")].concat();
         read(&mut BufReader::new(lines.as_bytes()), &to).unwrap();
@@ -216,7 +250,7 @@ mod tests {
 
         // as the SDK answers while the thread waits for it
         let session = Arc::clone(&to.session);
-        let answering = std::thread::spawn(move || (0..3).for_each(|_| session.answered(Weight::default())));
+        let answering = std::thread::spawn(move || (0..3).for_each(|_| session.answered()));
         assert!(to.session.is_plain(Duration::from_secs(60)));
         answering.join().unwrap();
         to.session.greetings.store(2, Ordering::Release);
@@ -231,27 +265,28 @@ mod tests {
         assert_eq!(ids, [2, 3]);
     }
     #[test]
-    fn no_more_large_lines_are_under_way_than_may_be() {
-        let large = |id: usize| {
+    fn no_more_large_lines_are_under_way_than_may_be_however_they_end() {
+        let large = |id: usize, method: &str| {
             let padding = "x".repeat(MAX_LINE - 1000);
-            format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"tools/call\",\"params\":{{\"name\":\"{padding}\"}}}}\n")
+            format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"{method}\",\"params\":{{\"name\":\"{padding}\"}}}}\n")
         };
+        let note = large(0, "notifications/progress").replace("\"id\":0,", "");
         let (send, mut receive) = mpsc::channel(64);
         let to = to(send).0;
-        let session = Arc::clone(&to.session);
-        let lines: String = (0..6).map(large).collect();
-        std::thread::scope(|threads| {
-            let reading = threads.spawn(move || read(&mut BufReader::new(lines.as_bytes()), &to).unwrap());
-            let mut under_way = Vec::new();
-            for expected in [4, 5, 6] {
-                while under_way.len() < expected {
-                    under_way.extend(receive.blocking_recv().map(|(_, weight)| weight));
-                }
-                std::thread::sleep(Duration::from_millis(20));
-                assert!(receive.try_recv().is_err(), "more than {expected}");
-                assert!(reading.is_finished() == (expected == 6));
-                session.answered(under_way[expected - 4]);
-            }
-        });
+        let mut passed_on = |lines: &[String]| {
+            read(&mut BufReader::new(lines.concat().as_bytes()), &to).unwrap();
+            std::iter::from_fn(|| receive.try_recv().ok()).collect::<Vec<_>>()
+        };
+        let is_refused = |passed: &(Incoming, _)| matches!(passed.0, Incoming::Refused { code: -32000, id: Some(_), .. });
+        // the same id again and again is no way round
+        let mut first = passed_on(&[1, 1, 1, 1, 1].map(|id| large(id, "tools/call")));
+        assert_eq!(first.iter().map(is_refused).collect::<Vec<_>>(), [false, false, false, false, true]);
+        assert!(passed_on(std::slice::from_ref(&note)).is_empty(), "nobody waits for an answer");
+        first.remove(0);
+        let again = passed_on(&[large(2, "tools/call"), large(3, "tools/call")]);
+        assert_eq!(again.iter().map(is_refused).collect::<Vec<_>>(), [false, true]);
+        drop((first, again));
+        assert_eq!(passed_on(&[note]).len(), 1);
+        assert_eq!(to.session.large.load(Ordering::Acquire), 0);
     }
 }

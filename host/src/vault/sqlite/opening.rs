@@ -23,6 +23,7 @@ const WRONG: Duration = Duration::from_secs(1);
 pub(super) struct Held {
     pub(super) keys: Arc<Keys>,
     stamp: Stamp,
+    _is_held: Arc<()>,
     /// An unlocked vault is unlocked for a time.
     pub(super) until: Option<Until>,
 }
@@ -30,7 +31,11 @@ pub(super) struct Held {
 impl Held {
     /// Whether the vault is still in the state in which they were given, and their time is not over.
     pub(super) fn is_good(&self, stamp: Stamp) -> bool {
-        self.stamp == stamp && self.until.is_none_or(|until| !until.is_over())
+        self.stamp == stamp && !self.is_over()
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.until.is_some_and(|until| until.is_over())
     }
 }
 
@@ -56,7 +61,8 @@ impl Sqlite {
         if audit_key(&keys, &header.audit_key).is_none() {
             return Err(wrong_key("What was taken for this vault's key is not its key."));
         }
-        self.lock().held = Some(Held { keys: Arc::new(keys), stamp: header.stamp, until });
+        self.lock().held =
+            Some(Held { keys: Arc::new(keys), stamp: header.stamp, _is_held: Arc::clone(&self.holds_keys), until });
         Ok(())
     }
 

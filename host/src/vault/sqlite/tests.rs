@@ -467,6 +467,9 @@ fn a_vault_that_another_thread_is_at_is_no_less_ready() {
         drop(busy);
         assert!(asking.join().unwrap());
     });
+    vault.close();
+    let _opening = vault.lock();
+    assert!(!vault.is_ready(), "without keys it waits for nobody");
 }
 
 fn closed(_path: &Path) {

@@ -1,14 +1,16 @@
 //! However a broker ends, or a wait in it: what was done is written down, on standard error and in the file.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 use super::{sharing, trail};
 use crate::cli::with_vault;
 use crate::spending::at_loopback;
-use crate::support::broker::Launch;
+use crate::support::broker::{Broker, Launch};
 use crate::support::command::run;
 use crate::support::process::signal;
 use crate::support::raw::Raw;
@@ -94,7 +96,7 @@ async fn no_answer_leaves_a_broker_that_is_told_to_end_without_its_line() {
         let ended = broker.ended().await;
         assert_eq!(ended.status.code(), Some(143), "{}", ended.stderr);
         let file = std::fs::read_to_string(trail(&launch)).unwrap();
-        let answers = broker.stdout().matches("\"isError\":true").count();
+        let answers = broker.stdout().matches("\"code\":\"unknown_secret\"").count();
         for (place, text) in [("standard error", &ended.stderr), ("the file", &file)] {
             let told = lines(text, &format!("\"secret\":\"r{round}-")).count();
             assert!(told >= answers, "round {round}: {answers} answers, {told} lines in {place}");
@@ -118,33 +120,98 @@ async fn a_broker_can_be_told_to_end_as_soon_as_it_answers_calls() {
         signal(broker.id(), "TERM");
         let ended = broker.ended().await;
         assert_eq!(ended.status.code(), Some(143), "{}", ended.stderr);
-        let answers = broker.stdout().matches("\"isError\":true").count();
+        let answers = broker.stdout().matches("\"code\":\"unknown_secret\"").count();
         let told = lines(&ended.stderr, "\"secret\":\"missing\"").count();
         assert!(told >= answers, "{answers} answers, {told} lines: {}", ended.stderr);
     }
 }
 
+/// What was stored, and the lines that say so on standard error and in the file.
+async fn stored(launch: &Launch, stderr: &str) -> (usize, [usize; 2]) {
+    let stored = run(launch, &["secrets", "list", "--json"], b"").await.ok().matches("\"name\"").count();
+    let file = std::fs::read_to_string(trail(launch)).unwrap();
+    let told = [stderr, &file].map(|text| lines(text, "\"store_secret\"").filter(|line| line["outcome"] == "ok").count());
+    assert!(!stderr.contains("WARN"), "{stderr}");
+    (stored, told)
+}
+
+/// Another process that writes to the vault until this is dropped.
+fn busy(launch: &Launch) -> Connection {
+    let other = Connection::open(launch.home().join("data/mcp-credentials-broker/vault.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    other
+}
+
+async fn store_many(broker: &mut Broker) {
+    for call in 0..90 {
+        broker.begin("store_secret", &json!({ "name": format!("s{call}"), "value": "v" })).await;
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+}
+
 #[tokio::test]
-async fn a_broker_that_is_told_to_end_begins_no_more_calls_and_counts_right() {
-    for round in 0..6_u64 {
+async fn a_broker_that_is_told_to_end_begins_no_more_calls_and_writes_down_the_one_that_it_had_begun() {
+    // with a line of the trail that waits for the same, and without; for less than a second and for more
+    for (idle, held) in [(0, 0), (0, 100), (0, 300), (600, 0), (600, 300), (600, 1500)] {
         let launch = with_vault().await;
         let mut broker = Launch::new().toml(&sharing(&launch)).ready().await;
         broker.call("store_secret", json!({ "name": "s", "value": "v" })).await.ok();
-        let other = Connection::open(launch.home().join("data/mcp-credentials-broker/vault.db")).unwrap();
-        other.execute_batch("BEGIN IMMEDIATE").unwrap();
-        for call in 0..90 {
-            broker.begin("store_secret", &json!({ "name": format!("s{call}"), "value": "v" })).await;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(idle)).await;
+        let other = busy(&launch);
+        store_many(&mut broker).await;
         signal(broker.id(), "TERM");
-        tokio::time::sleep(Duration::from_millis(round * 50)).await;
-        other.execute_batch("ROLLBACK").unwrap();
+        tokio::time::sleep(Duration::from_millis(held)).await;
+        drop(other);
         let ended = broker.ended().await;
+        assert_eq!(ended.status.code(), Some(143));
         let answers = broker.stdout().matches("\"success\":true").count();
-        let stored = run(&launch, &["secrets", "list", "--json"], b"").await.ok().matches("\"name\"").count();
-        let file = std::fs::read_to_string(trail(&launch)).unwrap();
-        let told = [&ended.stderr, &file].map(|text| lines(text, "\"store_secret\"").count());
-        assert_eq!((told, answers), ([stored; 2], stored), "round {round}: {}", ended.stderr);
-        assert!(!ended.stderr.contains("WARN"), "{}", ended.stderr);
+        let (stored, told) = stored(&launch, &ended.stderr).await;
+        assert_eq!((stored, told), (2, [2; 2]), "{idle}, {held}: {}", ended.stderr);
+        assert!(answers == stored || held > 1000, "{idle}, {held}: {answers} answers");
     }
+}
+
+#[tokio::test]
+async fn nor_does_it_begin_one_that_came_before_where_the_sdk_answers_all() {
+    let launch = with_vault().await;
+    let mut broker = Launch::new().toml(&sharing(&launch)).ready().await;
+    broker.initialize("2025-06-18").await;
+    broker.call("store_secret", json!({ "name": "s", "value": "v" })).await.ok();
+    let other = busy(&launch);
+    store_many(&mut broker).await;
+    signal(broker.id(), "TERM");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    drop(other);
+    let ended = broker.ended().await;
+    assert_eq!(stored(&launch, &ended.stderr).await, (2, [2; 2]), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn a_call_that_was_begun_before_it_showed_that_nobody_reads_is_written_down() {
+    let launch = with_vault().await;
+    let client = Launch::new().toml(&sharing(&launch));
+    let mut child = client.command().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let hello = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "test", "version": "1" } });
+    let greeting = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": hello });
+    let store = |name: &str| {
+        let call = json!({ "name": "store_secret", "arguments": { "name": name, "value": "v" } });
+        format!("{}\n", json!({ "jsonrpc": "2.0", "id": name, "method": "tools/call", "params": call }))
+    };
+    let mut answers = BufReader::new(child.stdout.take().unwrap()).lines();
+    for line in [format!("{greeting}\n"), store("s0"), store("s1")] {
+        stdin.write_all(line.as_bytes()).await.unwrap();
+        answers.next_line().await.unwrap().unwrap();
+    }
+    drop(answers);
+    stdin.write_all(store("s2").as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let other = busy(&launch);
+    stdin.write_all(store("s3").as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    drop(other);
+    let output = child.wait_with_output().await.unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let (stored, told) = stored(&launch, &stderr).await;
+    assert_eq!(told, [stored; 2], "{stderr}");
 }

@@ -78,3 +78,34 @@ async fn calls_keep_their_order_while_another_process_writes_to_the_vault() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_was_answered_does_not_wait_for_a_call_that_waits_for_the_vault() {
+    let home = Home::with_vault().await;
+    let mut broker = home.launch().ready().await;
+    broker.call("get_broker_stats", json!({})).await.ok();
+    let other = Connection::open(home.vault()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let stats = json!({ "name": "get_broker_stats", "arguments": {} });
+    let stats = json!({ "jsonrpc": "2.0", "id": 999, "method": "tools/call", "params": stats });
+    broker.send_raw(format!("{stats}\n{}", lines(1000, 1)).as_bytes()).await;
+    assert_eq!(broker.message().await["id"], 999, "though nobody has let go of the vault yet");
+    other.execute_batch("ROLLBACK").unwrap();
+    answers_in_order(&mut broker, 1000, 1).await;
+}
+
+#[tokio::test]
+async fn a_call_that_was_cancelled_before_the_vault_was_open_is_not_begun() {
+    let home = Home::with_vault().await;
+    let other = Connection::open(home.vault()).unwrap();
+    let alone = "PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; UPDATE ledger SET counter = counter; COMMIT";
+    other.execute_batch(alone).unwrap();
+    let mut broker = home.launch().ready().await;
+    for _ in 0..20 {
+        let id = broker.begin("store_secret", &json!({ "name": "k", "value": "a value" })).await;
+        broker.notify("notifications/cancelled", json!({ "requestId": id })).await;
+    }
+    broker.request("ping", json!({})).await;
+    drop(other);
+    broker.call("get_secret", json!({ "name": "k", "purpose": "a test" })).await.refused("unknown_secret");
+}

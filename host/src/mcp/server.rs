@@ -112,14 +112,17 @@ impl Server {
                 "tools/list shows which there are.",
             ));
         };
-        broker.ready(name).await?;
-        // Both may have come to be while it waited for that.
-        if self.calls().over || context.ct.is_cancelled() {
-            return Err(Error::new(
-                Code::Cancelled,
-                "The broker did not begin this call: it is ending, or the call was cancelled.",
-                "Call it again, once the client has started the broker anew.",
-            ));
+        let not_begun = || {
+            let what = "The broker did not begin this call: it is ending, or the call was cancelled.";
+            Err(Error::new(Code::Cancelled, what, "Call it again, once the client has started the broker anew."))
+        };
+        tokio::select! {
+            biased;
+            () = context.ct.cancelled() => return not_begun(),
+            ready = broker.ready(name) => ready?,
+        }
+        if self.calls().over {
+            return not_begun();
         }
         broker.catch_up();
         let arguments = Arguments::new(name, request.arguments.unwrap_or_default().into());

@@ -101,7 +101,8 @@ async fn a_call_that_was_cancelled_before_the_vault_was_open_is_not_begun() {
     let alone = "PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; UPDATE ledger SET counter = counter; COMMIT";
     other.execute_batch(alone).unwrap();
     let mut broker = home.launch().ready().await;
-    for _ in 0..20 {
+    // more than may be under way
+    for _ in 0..60 {
         let id = broker.begin("store_secret", &json!({ "name": "k", "value": "a value" })).await;
         broker.notify("notifications/cancelled", json!({ "requestId": id })).await;
     }

@@ -181,3 +181,9 @@ pub(super) fn note(event: &str, count: u64) -> String {
     serde_json::json!({ "time": written(SystemTime::now()), "event": event, "outcome": "failed", "lines": count, "pid": std::process::id() })
         .to_string()
 }
+
+/// How many entries these lines are, among others that are none, with those of which they say that they were dropped.
+pub(super) fn counted(lines: &[u8]) -> u64 {
+    let entries = lines.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<serde_json::Value>(line).ok());
+    entries.map(|entry| 1 + entry["dropped"].as_u64().unwrap_or(0)).sum()
+}

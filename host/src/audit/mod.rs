@@ -164,19 +164,19 @@ impl Audit {
     /// The same as the last thing that this process does, which says what could not be written.
     pub fn end(&self) {
         self.write_out();
+        let mut lost = self.0.dropped.swap(0, Ordering::Relaxed);
+        if !self.0.lines.flush(FLUSH) {
+            // Nobody reads them, or not fast enough: what is said last has room at least.
+            lost += entry::counted(&self.0.lines.take_back());
+        }
         let unwritten = self.0.trail.as_ref().map(Trail::left).unwrap_or_default();
         if self.0.quiet {
             unwritten.iter().for_each(|line| _ = self.0.lines.push(line));
         }
-        let mut lost = self.0.dropped.swap(0, Ordering::Relaxed);
-        if !self.0.lines.flush(FLUSH) {
-            // Nobody reads them, or not fast enough: there is room for this at least.
-            lost += self.0.lines.take_back();
-        }
         if lost > 0 {
             let _ = self.0.lines.push(&note("audit_lines_lost", lost));
-            self.0.lines.flush(FLUSH);
         }
+        self.0.lines.flush(FLUSH);
     }
 
     fn write_out(&self) {

@@ -45,7 +45,7 @@ use crate::vault::Vault;
 pub struct Broker {
     vault: Arc<dyn Vault>,
     /// Calls that need the vault's key, in the order in which they came.
-    in_turn: tokio::sync::Mutex<()>,
+    in_turn: Arc<tokio::sync::Mutex<()>>,
     providers: Providers,
     egress: Egress,
     callbacks: Listener,
@@ -87,7 +87,7 @@ impl Broker {
         let egress = Egress::new(&config.egress)?;
         Ok(Arc::new_cyclic(|me| Self {
             vault,
-            in_turn: tokio::sync::Mutex::default(),
+            in_turn: Arc::default(),
             providers,
             egress,
             callbacks: Listener::new(&config.callback.url),
@@ -158,13 +158,14 @@ impl Broker {
     }
 
     async fn open(&self) -> Result<()> {
-        let _turn = self.in_turn.lock().await;
+        let turn = Arc::clone(&self.in_turn).lock_owned().await;
         if self.vault.is_ready() {
             return Ok(());
         }
         let vault = Arc::clone(&self.vault);
-        let opened = tokio::task::spawn_blocking(move || vault.ready()).await;
-        opened.map_err(|_| Error::new(Code::Internal, "The vault could not be opened.", "Try again."))?
+        // The turn ends with the opening, also where nobody waits for it any more.
+        let opened = tokio::task::spawn_blocking(move || (vault.ready(), turn)).await;
+        opened.map_err(|_| Error::new(Code::Internal, "The vault could not be opened.", "Try again."))?.0
     }
 
     /// How many components are being compiled at this moment.

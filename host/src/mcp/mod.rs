@@ -56,8 +56,8 @@ const LEAVE: Duration = Duration::from_millis(300);
 /// done: another process may be writing to the vault.
 const LAST: Duration = Duration::from_secs(1);
 
-/// How long it waits for that in the end: longer than the vault waits for others.
-const LAST_OF_ALL: Duration = Duration::from_secs(6);
+/// How long it waits for that in the end: longer than the vault waits for others, twice.
+const LAST_OF_ALL: Duration = Duration::from_secs(12);
 
 /// How much of the input is best read at once, in bytes: some hundred calls, whose answers fill more than one write. The
 /// first read clears the whole buffer, which is a part of every start.

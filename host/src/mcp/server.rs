@@ -114,7 +114,7 @@ impl Server {
         };
         let not_begun = || {
             let what = "The broker did not begin this call: it is ending, or the call was cancelled.";
-            Err(Error::new(Code::Cancelled, what, "Call it again, once the client has started the broker anew."))
+            Err(Error::new(Code::Cancelled, what, "Call it again."))
         };
         tokio::select! {
             biased;

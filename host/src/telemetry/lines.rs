@@ -120,13 +120,13 @@ impl Lines {
         }
     }
 
-    /// Takes back what waits and nobody is writing, and says how many lines that was.
-    pub fn take_back(&self) -> u64 {
+    /// Takes back what waits and nobody is writing: whole lines, with their line breaks.
+    pub fn take_back(&self) -> Vec<u8> {
         let mut queue = self.0.queue();
         let kept = usize::from(queue.torn);
-        let taken: Vec<Vec<u8>> = queue.waiting.drain(kept..).collect();
-        queue.bytes -= taken.iter().map(Vec::len).sum::<usize>();
-        taken.len() as u64
+        let taken: Vec<u8> = queue.waiting.drain(kept..).flatten().collect();
+        queue.bytes -= taken.len();
+        taken
     }
 
     /// Waits until everything is written, at most for `limit`. Whether it was.

@@ -101,7 +101,7 @@ enum Incoming {
 /// or another has its id.
 struct Burden {
     session: Arc<Session>,
-    /// None for a line that is not large.
+    /// 0 for a line that is not large.
     bytes: usize,
 }
 

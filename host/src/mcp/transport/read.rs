@@ -7,7 +7,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rmcp::model::{GetExtensions as _, JsonRpcMessage};
+use rmcp::model::{ClientNotification, Extensions, GetExtensions as _, JsonRpcMessage, RequestId};
 use tokio::sync::mpsc;
 
 use super::parse::{Parsed, parse};
@@ -28,7 +28,7 @@ const HELD: Duration = Duration::from_millis(10);
 /// once would otherwise all follow the first.
 const PATIENCE: Duration = Duration::from_millis(2);
 
-/// How long a large line waits for others to be done with. Meanwhile nothing is read: no cancelling, and no end.
+/// How long a large line waits for others to be done with. Meanwhile nothing is read: no cancellation, and no end.
 const ROOM: Duration = Duration::from_secs(if cfg!(test) { 0 } else { 5 });
 
 /// Where what was read goes.
@@ -129,35 +129,44 @@ fn read(mut input: &mut BufReader<impl Read>, to: &To<impl AtOnce>) -> io::Resul
 }
 
 impl<A: AtOnce> To<A> {
-    /// Counts what a line of so many bytes has become and is passed on now: a refusal, where there is too much under way.
+    /// Counts what a line of so many bytes has become and is passed on now: a refusal, where too much is under way; nothing,
+    /// where nobody waits for an answer.
     fn counted(&self, incoming: Incoming, length: usize) -> Option<(Incoming, Option<Burden>)> {
-        let Some(burden) = self.session.take_on(length, ROOM) else {
-            let id = match incoming {
-                Incoming::Message(message) => match *message {
-                    JsonRpcMessage::Request(request) => Some(request.id),
-                    // Nobody waits for an answer.
-                    _ => return None,
-                },
-                Incoming::Refused { .. } => None,
-            };
-            self.session.passed_on();
-            let reason = format!("Large messages of {} MiB are under way; send it again when they are answered.", MANY >> 20);
-            return Some((Incoming::Refused { id, code: -32000, reason }, None));
+        let mut message = match incoming {
+            Incoming::Message(message) => message,
+            Incoming::Refused { id, code, reason } => return Some(self.refused(id, code, reason)),
         };
-        Some(match incoming {
-            Incoming::Message(mut message) => match &mut *message {
-                JsonRpcMessage::Request(request) => {
-                    self.session.passed_on();
-                    request.request.extensions_mut().insert(Arc::new(burden));
-                    (Incoming::Message(message), None)
-                }
-                _ => (Incoming::Message(message), Some(burden)),
-            },
-            refused => {
+        if let JsonRpcMessage::Notification(note) = &mut *message
+            && let ClientNotification::CancelledNotification(cancelled) = &mut note.notification
+        {
+            // It makes room, and does not wait for some: the rest of it is for people.
+            (cancelled.params.reason, cancelled.extensions) = (None, Extensions::new());
+            return Some((Incoming::Message(message), None));
+        }
+        let burden = self.session.take_on(length, ROOM);
+        match (&mut *message, burden) {
+            (JsonRpcMessage::Request(request), Some(burden)) => {
                 self.session.passed_on();
-                (refused, Some(burden))
+                request.request.extensions_mut().insert(Arc::new(burden));
+                Some((Incoming::Message(message), None))
             }
-        })
+            (JsonRpcMessage::Request(request), None) => {
+                let reason = format!("Large messages of {} MiB are under way; send it again when they are answered.", MANY >> 20);
+                Some(self.refused(Some(request.id.clone()), -32000, reason))
+            }
+            (_, burden) => burden.map(|burden| (Incoming::Message(message), Some(burden))),
+        }
+    }
+
+    /// Counts what is refused. Its id is left out where that is large and there is no room.
+    fn refused(&self, id: Option<RequestId>, code: i32, reason: String) -> (Incoming, Option<Burden>) {
+        let length = match &id {
+            Some(RequestId::String(id)) => id.len(),
+            _ => 0,
+        };
+        let burden = self.session.take_on(length, Duration::ZERO);
+        self.session.passed_on();
+        (Incoming::Refused { id: id.filter(|_| burden.is_some()), code, reason }, burden)
     }
 
     /// The answers go first: somebody waits for them. What is written down of the calls follows at once, also where nobody
@@ -189,6 +198,7 @@ mod tests {
 
     use serde_json::Value;
 
+    use super::super::LARGE;
     use super::*;
     use crate::mcp::answers::{Answer, success};
     use crate::mcp::arguments::Members;
@@ -282,6 +292,13 @@ mod tests {
         let mut first = passed_on(&[1, 1, 1, 1, 1].map(|id| large(id, "tools/call")));
         assert_eq!(first.iter().map(is_refused).collect::<Vec<_>>(), [false, false, false, false, true]);
         assert!(passed_on(std::slice::from_ref(&note)).is_empty(), "nobody waits for an answer");
+        // what need not be kept passes all the same: what is wrong, with its id, and what makes room
+        let wrong = format!("{{\"jsonrpc\":\"2.0\",\"id\":99,\"method\":\"tools/call\",\"params\":\"{}\"}}\n", "x".repeat(LARGE));
+        let cancel =
+            large(0, "notifications/cancelled").replace("\"id\":0,", "").replace("\"name\"", "\"requestId\":1,\"reason\"");
+        let passed = passed_on(&[wrong, cancel]);
+        assert!(matches!(&passed[0].0, Incoming::Refused { id: Some(RequestId::Number(99)), .. }));
+        assert!(matches!(&passed[1].0, Incoming::Message(_)) && passed.len() == 2);
         first.remove(0);
         let again = passed_on(&[large(2, "tools/call"), large(3, "tools/call")]);
         assert_eq!(again.iter().map(is_refused).collect::<Vec<_>>(), [false, true]);

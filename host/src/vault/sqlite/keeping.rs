@@ -187,7 +187,7 @@ impl Sqlite {
     fn reseal(&self, wrapping: &Wrapping, expected: Stamp, version: i64) -> Result<()> {
         let mut inner = self.lock();
         inner.open(&self.place)?;
-        let super::Inner { database, held, ledger, seen, .. } = &mut *inner;
+        let super::Inner { database, held, ledger, seen } = &mut *inner;
         let (Some(database), Some(held)) = (database, held.as_ref()) else {
             return Err(Error::new(Code::VaultBusy, "The vault's keys were taken away.", "Try again."));
         };

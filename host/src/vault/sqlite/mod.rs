@@ -32,7 +32,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use zeroize::Zeroizing;
@@ -57,9 +57,6 @@ pub use making::{NewKey, check_free, init};
 /// The most rows that a vault holds.
 pub const MAX_RECORDS: usize = 1_000_000;
 
-/// For so long keys that were found to be good are taken to be so still, by who only asks.
-const JUST_NOW: Duration = Duration::from_millis(10);
-
 /// The vault on disk.
 pub struct Sqlite {
     place: Place,
@@ -77,8 +74,6 @@ struct Inner {
     database: Option<Database>,
     held: Option<Held>,
     ledger: Option<Ledger>,
-    /// When a transaction last found the keys to be those of the vault.
-    found_good: Option<Instant>,
     /// The highest counter that this process saw, and in which vault: it never goes back.
     seen: Option<(Vec<u8>, i64)>,
 }
@@ -115,12 +110,11 @@ impl Sqlite {
             {
                 let mut inner = self.lock();
                 inner.open(&self.place)?;
-                let Inner { database, held, ledger, found_good, seen } = &mut *inner;
+                let Inner { database, held, ledger, seen } = &mut *inner;
                 if let (Some(database), Some(keys)) = (database, held.as_ref().map(|held| Arc::clone(&held.keys))) {
                     let transaction = mode.begin(database)?;
                     let (stamp, counter) = database::stamp(&transaction)?;
                     if held.as_ref().is_some_and(|held| held.is_good(stamp)) {
-                        *found_good = Some(Instant::now());
                         current(&transaction, &keys, counter, ledger, seen)?;
                         let known = ledger.as_ref().ok_or_else(|| tampered("it has no list of records"))?;
                         let mut session = Session::new(&transaction, &keys, Cow::Borrowed(known));
@@ -246,7 +240,6 @@ impl Inner {
     fn forget(&mut self) {
         self.held = None;
         self.ledger = None;
-        self.found_good = None;
     }
 }
 
@@ -422,10 +415,6 @@ impl Vault for Sqlite {
         // What is at the vault in another thread is soon done, and what was called later must not pass this call meanwhile.
         let inner = self.lock();
         let (Some(database), Some(held)) = (&inner.database, &inner.held) else { return false };
-        // Every call finds out for itself; this is for those that would wait for a person then.
-        if inner.found_good.is_some_and(|at| at.elapsed() < JUST_NOW) {
-            return !held.is_over();
-        }
         database.is_current(&self.place) && database.stamp().is_ok_and(|stamp| held.is_good(stamp))
     }
 

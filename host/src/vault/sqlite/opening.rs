@@ -31,11 +31,7 @@ pub(super) struct Held {
 impl Held {
     /// Whether the vault is still in the state in which they were given, and their time is not over.
     pub(super) fn is_good(&self, stamp: Stamp) -> bool {
-        self.stamp == stamp && !self.is_over()
-    }
-
-    pub(super) fn is_over(&self) -> bool {
-        self.until.is_some_and(|until| until.is_over())
+        self.stamp == stamp && self.until.is_none_or(|until| !until.is_over())
     }
 }
 
